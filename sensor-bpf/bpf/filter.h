@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is not wanted is dropped here, before anything is copied and before it has a number.
+ * Three tables name what to leave out; a confined sensor sees one subtree of control groups.
+ */
+#ifndef VEDETTE_FILTER_H
+#define VEDETTE_FILTER_H
+
+#include "task.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} filter SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, u32);
+} filter_uid SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, u32);
+} filter_cgroup SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct event_file_key);
+	__type(value, u32);
+} filter_executable SEC(".maps");
+
+/* A task that ends has no executable any more: who was left out for it is remembered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct event_file_key);	/* start time, tgid */
+	__type(value, u32);
+} filter_left_out SEC(".maps");
+
+static __always_inline bool filter__by_executable(struct task_struct *task)
+{
+	struct event_file_key process = {
+		.device = BPF_CORE_READ(task, group_leader, start_boottime),
+		.inode = BPF_CORE_READ(task, tgid),
+	};
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct event_file_key key = {};
+	u32 one = 1;
+
+	if (!exe)
+		return bpf_map_lookup_elem(&filter_left_out, &process);
+	key.device = BPF_CORE_READ(exe, f_inode, i_sb, s_dev);
+	key.inode = BPF_CORE_READ(exe, f_inode, i_ino);
+	if (!bpf_map_lookup_elem(&filter_executable, &key)) {
+		bpf_map_delete_elem(&filter_left_out, &process);
+		return false;
+	}
+	bpf_map_update_elem(&filter_left_out, &process, &one, BPF_ANY);
+	return true;
+}
+
+/* Whether records about this task are to be made. */
+static __always_inline bool filter__wants(struct task_struct *task)
+{
+	u32 zero = 0, *kinds;
+
+	if (config.confine_cgroup &&
+	    !task__is_below(task, config.confine_hierarchy, config.confine_cgroup))
+		return false;
+	kinds = bpf_map_lookup_elem(&filter, &zero);
+	if (!kinds || !*kinds)
+		return true;
+	if (*kinds & EVENT_FILTER_UID) {
+		u32 uid = BPF_CORE_READ(task, cred, uid.val);
+
+		if (bpf_map_lookup_elem(&filter_uid, &uid))
+			return false;
+	}
+	if (*kinds & EVENT_FILTER_CGROUP) {
+		u64 id = task__cgroup_id(task);
+
+		if (bpf_map_lookup_elem(&filter_cgroup, &id))
+			return false;
+	}
+	return !(*kinds & EVENT_FILTER_EXECUTABLE) || !filter__by_executable(task);
+}
+
+#endif

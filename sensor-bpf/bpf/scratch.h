@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Memory to build large records in. A run claims one of several buffers and gives it back, as a
+ * buffer that merely belongs to the CPU can be overwritten by a run that preempts this one.
+ * Strings start well inside a buffer: on unpatched 5.8 to 6.1 kernels a string read into the
+ * first bytes of a map value can disable BPF on that CPU.
+ */
+#ifndef VEDETTE_SCRATCH_H
+#define VEDETTE_SCRATCH_H
+
+#include "emit.h"
+
+#define SCRATCH_TRIES 8
+#define SCRATCH_NAME 256
+#define SCRATCH_RECORD (sizeof(struct event_image) + 4 * EVENT_PATH_MAX + EVENT_TTY_MAX + EVENT_ARGS_MAX)
+
+struct scratch {
+	u32 owned;
+	u32 used;		/* bytes of `record` */
+	u64 walk_node;		/* where a path walk stands: a dentry or kernfs node */
+	u64 walk_mount;		/* the mount it is in */
+	u32 walk_start;		/* where the path found so far starts in `path` */
+	u32 walk_truncated;
+	char name[SCRATCH_NAME];
+	char path[EVENT_PATH_MAX + SCRATCH_NAME];	/* filled downwards from EVENT_PATH_MAX */
+	char record[SCRATCH_RECORD + EVENT_PATH_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Claims a buffer and says which, or NULL when all that were tried are in use. */
+static __always_inline struct scratch *scratch__claim(u32 *slot)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct scratch *s;
+
+#ifdef OLD_ATOMICS
+	/* Not preemptible, and no interrupt's program claims one. */
+	*slot = cpu;
+	s = bpf_map_lookup_elem(&scratches, slot);
+	if (!s || s->owned)
+		return NULL;
+	s->owned = 1;
+	return s;
+#else
+	for (u32 i = 0; i < SCRATCH_TRIES; i++) {
+		*slot = (cpu + i) % config.n_scratch;
+		s = bpf_map_lookup_elem(&scratches, slot);
+		if (!s)
+			return NULL;
+		if (__sync_val_compare_and_swap(&s->owned, 0, 1) == 0)
+			return s;
+	}
+	return NULL;
+#endif
+}
+
+static __always_inline void scratch__release(struct scratch *s)
+{
+#ifdef OLD_ATOMICS
+	*(volatile u32 *)&s->owned = 0;
+#else
+	__sync_val_compare_and_swap(&s->owned, 1, 0);
+#endif
+}
+
+/*
+ * Keeps the compiler from reasoning about a value the verifier must see being checked. Such values
+ * are 64 bits wide: older instruction sets widen by two shifts, which lose the bounds.
+ */
+#define scratch__opaque(var) asm volatile("" : "+r"(var))
+
+/* Appends kernel bytes to the record; returns how many. */
+static __always_inline u32 scratch__append(struct scratch *s, const void *src, u64 len, const u32 max)
+{
+	u64 used = *(volatile u32 *)&s->used;
+
+	scratch__opaque(len);
+	scratch__opaque(used);
+	if (len > max || used > SCRATCH_RECORD)
+		return 0;
+	if (len == 0 || bpf_probe_read_kernel(&s->record[used], len, src))
+		return 0;
+	s->used = used + len;
+	return len;
+}
+
+#endif

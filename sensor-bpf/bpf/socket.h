@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * TCP connections: who opened, accepted and serves them, and how much went through.
+ *
+ * A socket is known by its address while it lives. Addresses and initial sequence numbers can be
+ * read from it at any time until it closes: the numbers follow from how far the stream has come.
+ */
+#ifndef VEDETTE_SOCKET_H
+#define VEDETTE_SOCKET_H
+
+#include "filter.h"
+#include <bpf/bpf_endian.h>
+
+/* A connection that was told of, with the process that answers for it. */
+struct socket_owner {
+	struct event_task task;
+	struct event_socket socket;
+	u32 role;
+	u32 established;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, struct socket_owner);
+} sockets SEC(".maps");
+
+/* Inbound connections that nobody has read from; the task is zero until one has accepted it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, struct event_task);
+} unserved SEC(".maps");
+
+/* Lets the kernel number a socket that a hook was given. Before 5.12 no tracing program can. */
+static __always_inline void socket__number(const struct sock *sk)
+{
+#ifndef OLD_ATOMICS
+	bpf_get_socket_cookie((void *)sk);
+#endif
+}
+
+/* The kernel's number for the socket, or one of our own where it never got one. */
+static __always_inline u64 socket__cookie(struct sock *sk)
+{
+	u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+
+	return cookie ? cookie : 1ULL << 63 | (u64)bpf_get_smp_processor_id() << 52 | (bpf_ktime_get_boot_ns() & ~0ULL >> 12);
+}
+
+static __always_inline bool socket__is_tcp(struct sock *sk)
+{
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+}
+
+static __always_inline void socket__fill_v4(u8 *dst, u32 addr)
+{
+	__builtin_memset(dst, 0, 10);
+	dst[10] = dst[11] = 0xff;
+	__builtin_memcpy(dst + 12, &addr, 4);
+}
+
+/* Addresses and numbers, seen from the side that connected. */
+static __always_inline void socket__fill(struct event_socket *dst, struct sock *sk, bool opened)
+{
+	struct tcp_sock *tcp = (void *)sk;
+	u16 local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	u16 remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	u8 *local = opened ? dst->source_addr : dst->destination_addr;
+	u8 *remote = opened ? dst->destination_addr : dst->source_addr;
+	u32 local_isn, remote_isn;
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		socket__fill_v4(local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		socket__fill_v4(remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	} else {
+		bpf_core_read(local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(remote, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+	/*
+	 * bytes_acked counts how far snd_una moved: on the connecting side from the SYN on, on the
+	 * accepting side from the byte after it. bytes_received counts how far rcv_nxt moved since
+	 * the SYN, a FIN included.
+	 */
+	local_isn = BPF_CORE_READ(tcp, snd_una) - (u32)BPF_CORE_READ(tcp, bytes_acked) - (opened ? 0 : 1);
+	remote_isn = BPF_CORE_READ(tcp, rcv_nxt) - (u32)BPF_CORE_READ(tcp, bytes_received) - 1;
+	dst->cookie = socket__cookie(sk);
+	dst->source_port = opened ? local_port : remote_port;
+	dst->destination_port = opened ? remote_port : local_port;
+	dst->source_isn = opened ? local_isn : remote_isn;
+	dst->destination_isn = opened ? remote_isn : local_isn;
+}
+
+static __always_inline void socket__tell(struct socket_owner *owner, const struct event_task *accepted_by, u32 role)
+{
+	struct event_connection record = {
+		.task = owner->task,
+		.socket = owner->socket,
+		.role = role,
+	};
+
+	record.header.time_ns = bpf_ktime_get_boot_ns();
+	if (accepted_by)
+		record.accepted_by = *accepted_by;
+	emit(&record.header, EVENT_CONNECTION, EVENT_CLASS_BULK, sizeof(record));
+}
+
+/* The current process has called connect, or sent data that connects. */
+static __always_inline void socket__connecting(u64 key)
+{
+	struct task_struct *task = task__current();
+	struct socket_owner owner = { .role = EVENT_ROLE_CONNECT };
+
+	/* What stands there belonged to an earlier socket at this address. */
+	bpf_map_delete_elem(&unserved, &key);
+	if (!filter__wants(task)) {
+		bpf_map_delete_elem(&sockets, &key);
+		return;
+	}
+	task__fill(&owner.task, task);
+	bpf_map_update_elem(&sockets, &key, &owner, BPF_ANY);
+}
+
+static __always_inline void socket__connected(struct sock *sk, u64 key)
+{
+	struct socket_owner *owner = bpf_map_lookup_elem(&sockets, &key);
+
+	if (!owner || owner->established || owner->role != EVENT_ROLE_CONNECT)
+		return;
+	socket__fill(&owner->socket, sk, true);
+	owner->established = 1;
+	socket__tell(owner, NULL, EVENT_ROLE_CONNECT);
+}
+
+/* The current process got the socket by accept, or is the first we see with it. */
+static __always_inline void socket__accepted(struct sock *sk, u64 key)
+{
+	struct task_struct *task = task__current();
+	struct socket_owner owner = { .role = EVENT_ROLE_ACCEPT, .established = 1 };
+
+	task__fill(&owner.task, task);
+	bpf_map_update_elem(&unserved, &key, &owner.task, BPF_ANY);
+	if (!filter__wants(task))
+		return;
+	socket__fill(&owner.socket, sk, false);
+	bpf_map_update_elem(&sockets, &key, &owner, BPF_ANY);
+	socket__tell(&owner, NULL, EVENT_ROLE_ACCEPT);
+}
+
+/* The current process reads first, and another one accepted. */
+static __always_inline void socket__served(struct sock *sk, u64 key, const struct event_task *accepted_by)
+{
+	struct task_struct *task = task__current();
+	struct socket_owner owner = { .role = EVENT_ROLE_ACCEPT, .established = 1 };
+	struct socket_owner *known = bpf_map_lookup_elem(&sockets, &key);
+
+	if (!filter__wants(task))
+		return;
+	task__fill(&owner.task, task);
+	if (known)
+		owner.socket = known->socket;
+	else
+		socket__fill(&owner.socket, sk, false);
+	bpf_map_update_elem(&sockets, &key, &owner, BPF_ANY);
+	socket__tell(&owner, accepted_by, EVENT_ROLE_SERVE);
+}
+
+static __always_inline void socket__closed(struct sock *sk, u64 key)
+{
+	struct tcp_sock *tcp = (void *)sk;
+	struct socket_owner *owner = bpf_map_lookup_elem(&sockets, &key);
+	struct event_close record = {};
+	u64 sent, received;
+
+	bpf_map_delete_elem(&unserved, &key);
+	if (!owner)
+		return;
+	if (owner->established) {
+		record.header.time_ns = bpf_ktime_get_boot_ns();
+		record.task = owner->task;
+		record.socket = owner->socket;
+		record.role = owner->role;
+		sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+		received = BPF_CORE_READ(tcp, bytes_received);
+		/* The FIN that tcp_fin() marks with this flag was counted as a byte. */
+		if (BPF_CORE_READ(sk, __sk_common.skc_flags) & 1 << SOCK_DONE)
+			received--;
+		record.source_bytes = owner->role == EVENT_ROLE_CONNECT ? sent : received;
+		record.destination_bytes = owner->role == EVENT_ROLE_CONNECT ? received : sent;
+		emit(&record.header, EVENT_CLOSE, EVENT_CLASS_BULK, sizeof(record));
+	}
+	bpf_map_delete_elem(&sockets, &key);
+}
+
+/* tracepoint sock:inet_sock_set_state. Runs in the caller of connect, else wherever a packet is handled. */
+static __always_inline int socket__state(const struct sock *const_sk, int old, int new)
+{
+	struct sock *sk = (void *)const_sk;
+	u64 key = (u64)sk;
+	struct event_task nobody = {};
+
+	if (!socket__is_tcp(sk))
+		return 0;
+	switch (new) {
+	case TCP_SYN_SENT:
+		socket__connecting(key);
+		break;
+	case TCP_ESTABLISHED:
+		socket__number(const_sk);
+		if (bpf_map_lookup_elem(&sockets, &key))
+			socket__connected(sk, key);
+		else if (old == TCP_SYN_RECV)
+			bpf_map_update_elem(&unserved, &key, &nobody, BPF_NOEXIST);
+		break;
+	case TCP_CLOSE:
+		socket__closed(sk, key);
+		break;
+	}
+	return 0;
+}
+
+/* raw tracepoint sys_exit: the descriptor that accept returned leads to the socket. */
+static __always_inline int socket__accept_returned(struct pt_regs *regs, long ret)
+{
+	struct task_struct *task;
+	struct socket *socket;
+	struct file *file;
+	struct sock *sk;
+
+	if (ret < 0 || !compat__is_accept(regs))
+		return 0;
+	task = task__current();
+	file = task__file(task, ret);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (sk && socket__is_tcp(sk))
+		socket__accepted(sk, (u64)sk);
+	return 0;
+}
+
+/* tracepoint tcp:tcp_rcv_space_adjust: the current process has read from the socket. */
+static __always_inline int socket__read(struct sock *sk)
+{
+	u64 key = (u64)sk;
+	struct event_task *found = bpf_map_lookup_elem(&unserved, &key);
+	struct event_task accepted_by, reader;
+
+	/* Some in-kernel readers run in interrupts, in no process's name: they do not own the lock. */
+	if (!found || !BPF_CORE_READ(sk, sk_lock.owned))
+		return 0;
+	accepted_by = *found;
+	if (!accepted_by.tgid) {
+		/* Accepted where sys_exit does not show it: by io_uring. */
+		socket__accepted(sk, key);
+		bpf_map_delete_elem(&unserved, &key);
+		return 0;
+	}
+	bpf_map_delete_elem(&unserved, &key);
+	task__fill(&reader, task__current());
+	if (reader.tgid != accepted_by.tgid || reader.start_ns != accepted_by.start_ns)
+		socket__served(sk, key, &accepted_by);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What can be said of a task: who it is, where it belongs, and what it may do. */
+#ifndef VEDETTE_TASK_H
+#define VEDETTE_TASK_H
+
+#include "emit.h"
+
+#define CGROUP_LEVELS 32
+
+/* The identity that lasts: the thread-group leader's, whichever thread is asked. */
+static __always_inline void task__fill(struct event_task *dst, struct task_struct *task)
+{
+	dst->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	dst->tgid = BPF_CORE_READ(task, tgid);
+	dst->image = BPF_CORE_READ(task, self_exec_id);
+}
+
+static __always_inline struct task_struct *task__current(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+static __always_inline struct cgroup *task__subsys_cgroup(struct css_set *css_set, u32 id)
+{
+	struct cgroup_subsys_state *css = NULL;
+	u64 at = (u64)css_set + bpf_core_field_offset(struct css_set, subsys) + id * sizeof(void *);
+
+	bpf_probe_read_kernel(&css, sizeof(css), (void *)at);
+	return css ? BPF_CORE_READ(css, cgroup) : NULL;
+}
+
+/* The task's control group in a hierarchy; v2's where that one is not compiled in. */
+static __always_inline struct cgroup *task__cgroup(struct task_struct *task, u32 hierarchy)
+{
+	struct css_set *css_set = BPF_CORE_READ(task, cgroups);
+
+	if (hierarchy == EVENT_HIERARCHY_PIDS &&
+	    bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		return task__subsys_cgroup(css_set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+	if (hierarchy == EVENT_HIERARCHY_MEMORY &&
+	    bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return task__subsys_cgroup(css_set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+	return BPF_CORE_READ(css_set, dfl_cgrp);
+}
+
+/* The id user space sees as the inode of the group's directory. */
+static __always_inline u64 task__cgroup_id(struct task_struct *task)
+{
+	struct cgroup *cgroup = task__cgroup(task, config.report_hierarchy);
+
+	return BPF_CORE_READ(cgroup, kn, id);
+}
+
+/* Whether the task is in the group with this id, or in one below it. */
+static __always_inline bool task__is_below(struct task_struct *task, u32 hierarchy, u64 id)
+{
+	struct cgroup *cgroup = task__cgroup(task, hierarchy);
+	struct cgroup_subsys_state *css;
+
+	for (int i = 0; i < CGROUP_LEVELS && cgroup; i++) {
+		if (BPF_CORE_READ(cgroup, kn, id) == id)
+			return true;
+		/* `self` is the group's own css; its parent is the parent group's. */
+		css = BPF_CORE_READ(cgroup, self.parent);
+		if (!css)
+			return false;
+		cgroup = BPF_CORE_READ(css, cgroup);
+	}
+	return false;
+}
+
+static __always_inline void task__fill_rights(struct event_image *dst, struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+
+	dst->uid = BPF_CORE_READ(cred, uid.val);
+	dst->euid = BPF_CORE_READ(cred, euid.val);
+	dst->egid = BPF_CORE_READ(cred, egid.val);
+	/* kernel_cap_t was two words until 6.3 (f122a08b197d0): the same bytes on little-endian. */
+	bpf_core_read(&dst->capabilities, sizeof(dst->capabilities), &cred->cap_effective);
+	dst->user_ns = BPF_CORE_READ(cred, user_ns, ns.inum);
+	dst->loginuid = bpf_core_field_exists(task->loginuid) ? BPF_CORE_READ(task, loginuid.val) : (u32)-1;
+}
+
+static __always_inline void task__fill_places(struct event_image *dst, struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid *upid;
+	struct pid *sid;
+
+	dst->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	dst->net_ns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	/* The innermost number's namespace is the one the task lives in. */
+	upid = (void *)((u64)pid + bpf_core_field_offset(struct pid, numbers) +
+			BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid));
+	dst->pid_ns = BPF_CORE_READ(upid, ns, ns.inum);
+	sid = BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]);
+	upid = (void *)((u64)sid + bpf_core_field_offset(struct pid, numbers));
+	dst->session = BPF_CORE_READ(upid, nr);
+	dst->cgroup_id = task__cgroup_id(task);
+}
+
+static __always_inline u8 task__stdio_kind(struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	u32 rdev = BPF_CORE_READ(inode, i_rdev);
+	u32 major = rdev >> 20;
+
+	switch (BPF_CORE_READ(inode, i_mode) & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFBLK:
+		return EVENT_STDIO_FILE;
+	case S_IFIFO:
+		return EVENT_STDIO_PIPE;
+	case S_IFSOCK:
+		return EVENT_STDIO_SOCKET;
+	case S_IFCHR:
+		/* Documentation/admin-guide/devices.txt: memory devices, then the terminals. */
+		if (rdev == (1 << 20 | 3))
+			return EVENT_STDIO_NULL;
+		if (major == 4 || major == 5 || (major >= 136 && major <= 143) || major == 204 || major == 229)
+			return EVENT_STDIO_TTY;
+	}
+	return EVENT_STDIO_OTHER;
+}
+
+/* The open file behind one of the task's descriptors, or NULL. */
+static __always_inline struct file *task__file(struct task_struct *task, u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *file = NULL;
+
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
+}
+
+static __always_inline void task__fill_stdio(struct event_image *dst, struct task_struct *task)
+{
+	for (u32 fd = 0; fd < 3; fd++) {
+		struct file *file = task__file(task, fd);
+
+		dst->stdio[fd] = file ? task__stdio_kind(file) : EVENT_STDIO_OTHER;
+	}
+	dst->stdio[3] = 0;
+}
+
+#endif
