@@ -1,0 +1,279 @@
+//! What a sensor is told: defaults, then a TOML file, then the environment, then flags.
+
+mod flags;
+mod wrong;
+
+pub use flags::{Flags, To};
+pub use wrong::ConfigError;
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The settings of a sensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The folder for all state.
+    pub home: PathBuf,
+    /// The name of this sensor on this host: of its pins, its spool and its identity's folder.
+    pub name: String,
+    /// The control group that it is confined to; none: it sees all of the host.
+    pub cgroup: Option<PathBuf>,
+    /// The collectors to report to, the preferred one first; none given: those of the enrolment.
+    pub collectors: Vec<String>,
+    /// Where sealed batches wait for their acknowledgement; should be in tmpfs.
+    /// Each enrolment has a folder of its own in it, named by its host id.
+    pub spool: PathBuf,
+    /// How many bytes they may take.
+    pub spool_bytes: u64,
+    /// Size of the ring for process life, in bytes.
+    pub process_ring_bytes: u32,
+    /// Size of the ring for everything else, in bytes.
+    pub bulk_ring_bytes: u32,
+    /// Whose records the kernel leaves out.
+    pub exclude: Exclude,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub log: String,
+    /// How it is written.
+    pub log_format: LogFormat,
+}
+
+/// Processes of which the kernel records nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exclude {
+    /// Those of these real user ids.
+    pub users: Vec<u32>,
+    /// Those that run these files.
+    pub executables: Vec<PathBuf>,
+    /// Those in these control groups (their directories), not in groups below.
+    pub cgroups: Vec<PathBuf>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The same as it is written in the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    home: PathBuf,
+    name: Option<String>,
+    cgroup: Option<PathBuf>,
+    collectors: Vec<String>,
+    spool: Option<PathBuf>,
+    spool_mb: u64,
+    process_ring_mb: u32,
+    bulk_ring_mb: u32,
+    exclude_users: Vec<u32>,
+    exclude_executables: Vec<PathBuf>,
+    exclude_cgroups: Vec<PathBuf>,
+    log: String,
+    log_format: LogFormat,
+}
+
+/// The prefix of the variables that stand for keys of the file: `VEDETTE_SENSOR_SPOOL_MB`.
+const PREFIX: &str = "VEDETTE_SENSOR_";
+/// The name of a sensor that sees all of the host.
+const NAME: &str = "sensor";
+
+/// Where batches of the sensor of this name wait when nothing else is said.
+pub fn default_spool(name: &str) -> PathBuf {
+    PathBuf::from("/dev/shm/vedette").join(name).join("spool")
+}
+
+impl Config {
+    /// Reads the settings: `flags` win over the environment, that over the file, that over defaults. The file
+    /// is the one `flags` names, else `NAME/sensor.toml` under the home if it is there.
+    ///
+    /// # Errors
+    /// When a file or a value cannot be read, or a key is not known; says which and what was expected.
+    pub fn load(flags: &Flags, default_home: &Path) -> Result<Self, ConfigError> {
+        let home = flags.home.clone().unwrap_or_else(|| default_home.to_owned());
+        let name = flags.name.clone().unwrap_or_else(|| default_name(flags.to, flags.cgroup.as_deref()));
+        let file = match &flags.config {
+            Some(file) if !file.is_file() => return Err(ConfigError::NoFile { path: file.clone() }),
+            Some(file) => file.clone(),
+            None => home.join(&name).join("sensor.toml"),
+        };
+        let mut figment = Figment::from(Serialized::defaults(Written::defaults(home)));
+        if file.is_file() {
+            figment = figment.merge(Toml::file_exact(&file));
+        }
+        figment = figment.merge(Env::prefixed(PREFIX));
+        for (key, value) in flags.given() {
+            figment = figment.merge(Serialized::default(key, value));
+        }
+        let written: Written = figment.extract().map_err(|e| wrong::explain(&e, &file))?;
+        Self::read(written, flags.to)
+    }
+
+    /// The folder of this sensor's identity.
+    pub fn folder(&self) -> PathBuf {
+        self.home.join(&self.name)
+    }
+
+    fn read(written: Written, to: To) -> Result<Self, ConfigError> {
+        let name = written.name.unwrap_or_else(|| default_name(to, written.cgroup.as_deref()));
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
+            return Err(ConfigError::Value {
+                key: "name",
+                found: name,
+                expected: "1 to 64 letters, digits, - or _",
+            });
+        }
+        if let Some(found) = written.collectors.iter().find(|collector| !is_host_port(collector)) {
+            return Err(ConfigError::Value {
+                key: "collectors",
+                found: found.clone(),
+                expected: "host:port such as collector.example:7443",
+            });
+        }
+        let mib = |key: &'static str, n: u64, most: u64| match n {
+            n if (1..=most).contains(&n) => Ok(n << 20),
+            n => Err(ConfigError::Value { key, found: n.to_string(), expected: "1 to 1024 (MiB)" }),
+        };
+        let ring =
+            |key, n: u32| mib(key, n.into(), 1024).map(|bytes| u32::try_from(bytes).unwrap_or(1 << 30));
+        let spool = written.spool.unwrap_or_else(|| default_spool(&name));
+        Ok(Self {
+            home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
+                key: "home",
+                found: written.home.display().to_string(),
+                expected: "the path of a folder",
+            })?,
+            cgroup: written.cgroup,
+            collectors: written.collectors,
+            spool,
+            spool_bytes: mib("spool_mb", written.spool_mb, 1024)?,
+            process_ring_bytes: ring("process_ring_mb", written.process_ring_mb)?,
+            bulk_ring_bytes: ring("bulk_ring_mb", written.bulk_ring_mb)?,
+            exclude: Exclude {
+                users: written.exclude_users,
+                executables: written.exclude_executables,
+                cgroups: written.exclude_cgroups,
+            },
+            log: written.log,
+            log_format: written.log_format,
+            name,
+        })
+    }
+}
+
+impl Written {
+    fn defaults(home: PathBuf) -> Self {
+        Self {
+            home,
+            name: None,
+            cgroup: None,
+            collectors: Vec::new(),
+            spool: None,
+            spool_mb: 64,
+            process_ring_mb: 8,
+            bulk_ring_mb: 4,
+            exclude_users: Vec::new(),
+            exclude_executables: Vec::new(),
+            exclude_cgroups: Vec::new(),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Confined sensors, and those that only print, get a name of their own, so that several live on
+/// one kernel.
+fn default_name(to: To, cgroup: Option<&Path>) -> String {
+    let name = match to {
+        To::Collector => NAME,
+        To::Stdout => "stdout",
+    };
+    match cgroup {
+        None => name.to_owned(),
+        Some(path) => {
+            let hash = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+            format!("{name}-{}", hash.get(..8).unwrap_or_default())
+        }
+    }
+}
+
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty() && (bracketed || !host.contains(':')) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, flags: Flags) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sensor.toml");
+        std::fs::write(&file, toml).unwrap();
+        let flags = Flags { config: Some(file), ..flags };
+        Config::load(&flags, Path::new("/home/of/vedette")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_that_over_defaults() {
+        let flags = Flags { name: Some("web".to_owned()), ..Flags::default() };
+        let config = load("name = \"db\"\nspool_mb = 7\nexclude_users = [33]", flags).unwrap();
+        assert_eq!(config.name, "web");
+        assert_eq!(config.spool, Path::new("/dev/shm/vedette/web/spool"));
+        assert_eq!(config.spool_bytes, 7 << 20);
+        assert_eq!(config.exclude.users, [33]);
+        assert_eq!(config.folder(), Path::new("/home/of/vedette/web"));
+        assert_eq!(load("", Flags::default()).unwrap().folder(), Path::new("/home/of/vedette/sensor"));
+    }
+
+    #[test]
+    fn a_confined_sensor_has_a_name_of_its_own() {
+        let confined = |path: &str| {
+            let flags = Flags { cgroup: Some(path.into()), ..Flags::default() };
+            load("", flags).unwrap().name
+        };
+        assert_ne!(confined("/sys/fs/cgroup/a"), confined("/sys/fs/cgroup/b"));
+        assert_eq!(confined("/sys/fs/cgroup/a"), confined("/sys/fs/cgroup/a"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_the_nearest() {
+        let error = load("spol_mb = 7", Flags::default()).unwrap_err();
+        assert!(error.contains("spol_mb") && error.contains("did you mean spool_mb"), "{error}");
+        assert!(error.contains("sensor.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_was_expected() {
+        for (toml, expected) in [
+            ("name = \"../x\"", "letters"),
+            ("spool_mb = 0", "1 to 1024"),
+            ("bulk_ring_mb = 5000", "1 to 1024"),
+            ("collectors = [\"host\"]", "host:port"),
+            ("collectors = [\"::1:7443\"]", "host:port"),
+            ("spool_mb = \"much\"", "spool_mb"),
+        ] {
+            let error = load(toml, Flags::default()).unwrap_err();
+            assert!(error.contains(expected), "{toml}: {error}");
+        }
+        load("collectors = [\"[::1]:7443\", \"a.b:1\"]", Flags::default()).unwrap();
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let flags = Flags { config: Some("/nowhere/sensor.toml".into()), ..Flags::default() };
+        let error = Config::load(&flags, Path::new("/")).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/sensor.toml"), "{error}");
+    }
+}

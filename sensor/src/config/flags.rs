@@ -1,0 +1,71 @@
+//! The flags of `vedette-sensor run`, most of which stand for a key of the file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use figment::value::Value;
+
+use super::LogFormat;
+
+/// What may be said on the command line.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Flags {
+    /// The file with the settings; default: NAME/sensor.toml under the home, if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder for all state; default: /var/lib/vedette for root, else $XDG_STATE_HOME/vedette.
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// The name of this sensor on this host, if there are several; default: sensor.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// See only this control group (its directory) and those below it.
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+    /// A collector to report to instead of those of the enrolment; may be repeated.
+    #[arg(long = "collector", value_name = "HOST:PORT")]
+    pub collectors: Vec<String>,
+    /// Where the events go.
+    #[arg(long, value_enum, default_value_t)]
+    pub to: To,
+    /// Where batches wait for the collector; default: /dev/shm/vedette/NAME/spool.
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// What is logged: error, warn, info, debug, or as RUST_LOG has it; default: info.
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How the log is written; default: text.
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum To {
+    /// To the collectors of the enrolment.
+    #[default]
+    Collector,
+    /// To standard output, one JSON object a line; needs no enrolment, keeps nothing.
+    Stdout,
+}
+
+impl Flags {
+    /// The keys that were given, with their values.
+    pub(super) fn given(&self) -> Vec<(&'static str, Value)> {
+        let mut given = Vec::new();
+        let mut put = |key, value: Option<Value>| given.extend(value.map(|value| (key, value)));
+        let path = |path: &PathBuf| Value::from(path.to_string_lossy().into_owned());
+        put("home", self.home.as_ref().map(path));
+        put("name", self.name.clone().map(Value::from));
+        put("cgroup", self.cgroup.as_ref().map(path));
+        put("collectors", (!self.collectors.is_empty()).then(|| Value::from(self.collectors.clone())));
+        put("spool", self.spool.as_ref().map(path));
+        put("log", self.log.clone().map(Value::from));
+        let format = |format| match format {
+            LogFormat::Text => Value::from("text"),
+            LogFormat::Json => Value::from("json"),
+        };
+        put("log_format", self.log_format.map(format));
+        given
+    }
+}

@@ -1,0 +1,189 @@
+//! What a record means: the event's kind and values, and what is said of its subject.
+//!
+//! Pure. Bytes stay bytes.
+
+use bytes::Bytes;
+use wire::event::{Event, Kind, Row};
+use wire::field::Field;
+use wire::id::{BootId, HostId};
+use wire::value::Value;
+
+use crate::container::Container;
+use crate::record::{Body, Close, Connection, Exit, Image, Record, Role, Socket, Stdio};
+use crate::user::Names;
+
+#[cfg(test)]
+mod tests;
+
+/// Whose records these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The host.
+    pub host: HostId,
+    /// Its current boot.
+    pub boot: BootId,
+}
+
+/// The event that a record becomes.
+pub fn event(record: &Record<'_>, origin: Origin) -> Event {
+    let (kind, row) = match &record.body {
+        Body::Fork(_) => (Kind::FORK, Row::default()),
+        Body::Image(_) => (Kind::EXEC, Row::default()),
+        Body::Exit(exit) => (Kind::EXIT, exited(exit)),
+        Body::Connection(connection) => connected(connection, origin),
+        Body::Close(close) => (Kind::CLOSE, closed(close)),
+    };
+    Event { time: record.time, kind, row }
+}
+
+/// All that is known of an image.
+pub fn subject(image: &Image<'_>, names: &Names) -> Row {
+    let mut row = Row::default();
+    let mut set = |field, bytes: &[u8]| {
+        if !bytes.is_empty() {
+            row.set(field, Bytes::copy_from_slice(bytes));
+        }
+    };
+    set(Field::ProcessExecutable, image.executable);
+    set(Field::ProcessWorkingDirectory, image.cwd);
+    set(Field::ProcessTty, image.tty);
+    set(Field::ProcessScript, image.script);
+    set(Field::ProcessCgroup, image.cgroup);
+    set(Field::ProcessUserName, names.get(image.euid).unwrap_or_default());
+    set_args(&mut row, image);
+    row.set(Field::ProcessArgsCount, image.args_count);
+    row.set(Field::ProcessArgsBytes, image.args_bytes);
+    for (field, number) in [
+        (Field::ProcessUserId, image.euid),
+        (Field::ProcessRealUserId, image.uid),
+        (Field::ProcessGroupId, image.egid),
+        (Field::ProcessSessionId, image.session),
+        (Field::ProcessMntNs, image.namespaces.mnt),
+        (Field::ProcessPidNs, image.namespaces.pid),
+        (Field::ProcessNetNs, image.namespaces.net),
+        (Field::ProcessUserNs, image.namespaces.user),
+    ] {
+        row.set(field, u64::from(number));
+    }
+    if image.loginuid != u32::MAX {
+        row.set(Field::ProcessLoginUserId, u64::from(image.loginuid));
+    }
+    row.set(Field::ProcessCapabilities, image.capabilities);
+    row.set(Field::ProcessInteractive, !image.tty.is_empty());
+    row.set(Field::ProcessTruncated, image.truncated);
+    if !image.executable.is_empty() {
+        row.set(Field::ProcessImageInode, image.inode);
+        row.set(Field::ProcessImageDevice, image.device);
+        row.set(Field::ProcessImageDeleted, image.deleted);
+        row.set(Field::ProcessImageMemfd, image.memfd);
+        row.set(Field::ProcessImageWritableMount, image.writable_mount);
+    }
+    let fields = [Field::ProcessIoStdin, Field::ProcessIoStdout, Field::ProcessIoStderr];
+    for (field, kind) in fields.into_iter().zip(image.stdio) {
+        if let Some(name) = stdio_name(kind) {
+            row.set(field, name);
+        }
+    }
+    set_container(&mut row, image.cgroup);
+    row
+}
+
+/// What is said of a parent that the stream has told all about before.
+pub fn parent(image: &Image<'_>) -> Row {
+    let mut row = ancestor(image.executable);
+    set_args(&mut row, image);
+    row
+}
+
+/// What is said of a distant ancestor that the stream has told all about before.
+pub fn ancestor(executable: &[u8]) -> Row {
+    let mut row = Row::default();
+    if !executable.is_empty() {
+        row.set(Field::ProcessExecutable, Bytes::copy_from_slice(executable));
+    }
+    row
+}
+
+fn set_args(row: &mut Row, image: &Image<'_>) {
+    if image.args.is_empty() {
+        return;
+    }
+    // One allocation for all; each argument is a slice of it.
+    let all = Bytes::copy_from_slice(image.args.strip_suffix(&[0]).unwrap_or(image.args));
+    let args = all.split(|b| *b == 0).map(|arg| all.slice_ref(arg)).collect();
+    row.set(Field::ProcessArgs, Value::List(args));
+}
+
+fn set_container(row: &mut Row, cgroup: &[u8]) {
+    let Some(container) = Container::of(cgroup) else { return };
+    row.set(Field::ContainerId, Bytes::copy_from_slice(container.id));
+    if let Some(runtime) = container.runtime {
+        row.set(Field::ContainerRuntime, runtime);
+    }
+    if let Some(uid) = container.pod_uid {
+        row.set(Field::KubernetesPodUid, Bytes::from(uid));
+    }
+}
+
+fn stdio_name(kind: Stdio) -> Option<&'static str> {
+    match kind {
+        Stdio::Other => None,
+        Stdio::Tty => Some("tty"),
+        Stdio::File => Some("file"),
+        Stdio::Pipe => Some("pipe"),
+        Stdio::Socket => Some("socket"),
+        Stdio::Null => Some("null"),
+    }
+}
+
+fn exited(exit: &Exit) -> Row {
+    let mut row = Row::default();
+    row.set(Field::ProcessExitCode, Value::Int(exit.code.into()));
+    row.set(Field::ProcessDurationNs, exit.duration_ns);
+    if exit.signal != 0 {
+        row.set(Field::SignalNumber, u64::from(exit.signal));
+    }
+    row
+}
+
+fn connected(connection: &Connection, origin: Origin) -> (Kind, Row) {
+    let kind = match connection.role {
+        Role::Connect => Kind::CONNECT,
+        Role::Accept => Kind::ACCEPT,
+        Role::Serve => Kind::SERVE,
+    };
+    let socket = &connection.socket;
+    let mut row = ends(socket);
+    row.set(Field::NetworkSourceIsn, u64::from(socket.source_isn));
+    row.set(Field::NetworkDestinationIsn, u64::from(socket.destination_isn));
+    if let Some(task) = connection.accepted_by {
+        let entity = task.key.entity(origin.host, origin.boot).to_string();
+        row.set(Field::NetworkAcceptEntityId, Bytes::from(entity));
+    }
+    (kind, row)
+}
+
+fn closed(close: &Close) -> Row {
+    let mut row = ends(&close.socket);
+    row.set(
+        Field::NetworkDirection,
+        match close.role {
+            Role::Connect => "outbound",
+            Role::Accept | Role::Serve => "inbound",
+        },
+    );
+    row.set(Field::NetworkBytes, close.source_bytes.saturating_add(close.destination_bytes));
+    row.set(Field::SourceBytes, close.source_bytes);
+    row.set(Field::DestinationBytes, close.destination_bytes);
+    row
+}
+
+fn ends(socket: &Socket) -> Row {
+    Row::default()
+        .with(Field::SourceIp, socket.source.ip())
+        .with(Field::SourcePort, u64::from(socket.source.port()))
+        .with(Field::DestinationIp, socket.destination.ip())
+        .with(Field::DestinationPort, u64::from(socket.destination.port()))
+        .with(Field::NetworkTransport, "tcp")
+        .with(Field::NetworkSocketCookie, socket.cookie)
+}

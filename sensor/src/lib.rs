@@ -1,0 +1,26 @@
+//! One host's kernel events, enriched, batched and shipped to a collector.
+//!
+//! Must never import `vedette-collector`, sqlx or axum; only [`probe`] may name aya.
+
+pub mod account;
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod container;
+pub mod enrich;
+pub mod enroll;
+pub mod home;
+pub mod identity;
+pub mod outbox;
+pub mod pipeline;
+pub mod probe;
+pub mod record;
+pub mod renew;
+pub mod run;
+pub mod seal;
+pub mod session;
+pub mod spool;
+mod sys;
+pub mod table;
+pub mod uplink;
+pub mod user;

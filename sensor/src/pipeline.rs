@@ -1,0 +1,319 @@
+//! From the kernel's records to sealed batches.
+//!
+//! Pure: records, seeds, counters and the time go in; batches come out of [`Pipeline::next_batch`].
+//! Everything the kernel tried to hand over ends as a stored event or in a counter of the ledger,
+//! and each batch carries the counters of its very boundary.
+
+use std::collections::VecDeque;
+
+use wire::event::{Event, Kind, Row};
+use wire::field::Field;
+use wire::frame::data::Batch;
+use wire::id::{Epoch, Lane};
+use wire::ledger::Ledger;
+use wire::time::{BootTime, Clock};
+
+use crate::account::{Account, Position, Start};
+use crate::enrich::{self, Origin};
+use crate::record::{Body, Class, Image, Place, Record};
+use crate::seal::{Bounds, Seal, Sealer, Who};
+use crate::table::{Limits, Table};
+use crate::user::Names;
+use announce::Announcer;
+
+mod announce;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;
+
+/// How often a loss is reported at most, in ns.
+const LOSS_EVERY_NS: u64 = 10_000_000_000;
+
+/// What a pipeline is made with.
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    /// Whose records these are.
+    pub origin: Origin,
+    /// The run of numbering to begin with.
+    pub epoch: Epoch,
+    /// What is known of the kernel's numbering.
+    pub start: Start,
+    /// The process table's bounds.
+    pub limits: Limits,
+    /// When batches are sealed.
+    pub bounds: Bounds,
+}
+
+/// The state between the rings and the outbox.
+pub struct Pipeline {
+    origin: Origin,
+    epoch: Epoch,
+    table: Table,
+    account: Account,
+    critical: Sealer,
+    bulk: Sealer,
+    announcer: Announcer,
+    clock: Clock,
+    shedding: bool,
+    ready: VecDeque<Ready>,
+    reported: Reported,
+}
+
+/// A sealed batch on its way to the outbox.
+#[derive(Debug)]
+pub struct Ready {
+    /// The run of numbering it belongs to.
+    pub epoch: Epoch,
+    /// Its lane.
+    pub lane: Lane,
+    /// The batch.
+    pub batch: Batch,
+    /// How far it reaches in the kernel's numbering of its class.
+    pub positions: Vec<Position>,
+}
+
+/// What the last event about loss had told of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reported {
+    lost: u64,
+    dropped: u64,
+    at: BootTime,
+}
+
+impl Pipeline {
+    /// A pipeline with an empty table.
+    pub fn new(config: PipelineConfig, now: BootTime) -> Self {
+        Self {
+            origin: config.origin,
+            epoch: config.epoch,
+            table: Table::new(config.limits),
+            account: Account::new(config.start, now),
+            critical: Sealer::new(Lane::Critical, config.bounds),
+            bulk: Sealer::new(Lane::Bulk, config.bounds),
+            announcer: Announcer::default(),
+            clock: Clock::default(),
+            shedding: false,
+            ready: VecDeque::new(),
+            reported: Reported::default(),
+        }
+    }
+
+    /// Enters a process that lives already; no event comes of it.
+    pub fn seed(&mut self, image: &Image<'_>, now: BootTime) {
+        self.table.image(image, now);
+    }
+
+    /// Starts to compare the table with what lives, after records were lost: [`Pipeline::seed`] every
+    /// living process now, then [`Pipeline::end_census`].
+    pub fn begin_census(&mut self) {
+        self.table.begin_census();
+    }
+
+    /// Ends the processes that no seed and no record has named since; returns how many.
+    pub fn end_census(&mut self, now: BootTime) -> usize {
+        self.table.end_census(now)
+    }
+
+    /// Turns a record into an event.
+    pub fn take(&mut self, record: &Record<'_>, names: &Names, now: BootTime) {
+        let lane = record.at.class.lane();
+        if !self.account.arrived(record.at, now) {
+            return;
+        }
+        let node = match &record.body {
+            Body::Fork(fork) => Some(self.table.fork(fork, now)),
+            Body::Image(image) => self.table.image(image, now),
+            Body::Exit(exit) => Some(self.table.exit(exit, now)),
+            Body::Connection(connection) => Some(self.table.named(connection.task, now)),
+            Body::Close(close) => Some(self.table.named(close.task, now)),
+        };
+        if self.shedding && lane == Lane::Bulk {
+            self.account.dropped(lane, 1);
+            return;
+        }
+        let image = match &record.body {
+            Body::Image(image) => Some(&**image),
+            _ => None,
+        };
+        let event = enrich::event(record, self.origin);
+        let who = node.map(|node| Who { node, image });
+        sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
+        self.seal_if_due(lane, names, now);
+    }
+
+    /// Whether the record is about a process image that no record has told of yet: perhaps one that
+    /// waits in the other ring.
+    pub fn is_early(&self, record: &Record<'_>) -> bool {
+        let task = match &record.body {
+            Body::Connection(connection) => connection.task,
+            Body::Close(close) => close.task,
+            _ => return false,
+        };
+        self.table.find(task).is_none()
+    }
+
+    /// Takes note of how far the kernel's numbering had come before the rings were last drained
+    /// to their end.
+    pub fn reached(&mut self, at: Place, now: BootTime) {
+        self.account.reached(at.class, at.cpu, at.seq, now);
+    }
+
+    /// Books program runs that the kernel skipped.
+    pub fn skipped(&mut self, class: Class, n: u64) {
+        self.account.skipped(class, n);
+    }
+
+    /// Adds an event of the sensor's own.
+    pub fn tell(&mut self, kind: Kind, row: Row, names: &Names, now: BootTime) {
+        self.account.own(Lane::Critical);
+        let event = Event { time: now, kind, row };
+        self.critical.push(&event, None, &mut self.table, names, now);
+        self.seal_if_due(Lane::Critical, names, now);
+    }
+
+    /// Adds the minute's heartbeat; it also brings round the daily announcement of who lives.
+    pub fn heartbeat(&mut self, names: &Names, now: BootTime) {
+        let (lost, dropped) = self.losses();
+        let row = Row::default().with(Field::SensorLost, lost).with(Field::SensorDropped, dropped);
+        self.announcer.minute(self.table.n_entries());
+        self.tell(Kind::SENSOR_HEARTBEAT, row, names, now);
+    }
+
+    /// What has to be done as time passes: call it about once a second.
+    pub fn tick(&mut self, names: &Names, now: BootTime) {
+        self.table.expire(now);
+        self.account.settle(now);
+        let (lost, dropped) = self.losses();
+        let more = (lost.saturating_sub(self.reported.lost), dropped.saturating_sub(self.reported.dropped));
+        let waited = now.ns().saturating_sub(self.reported.at.ns()) >= LOSS_EVERY_NS;
+        if more == (0, 0) || !waited {
+            return;
+        }
+        self.reported = Reported { lost, dropped, at: now };
+        let reason = match more {
+            (_, 0) => "records found no room in the kernel's rings",
+            (0, _) => "events were dropped: the outbox was full, or a sensor before crashed",
+            _ => "records found no room in the kernel's rings, and events were dropped",
+        };
+        let row = Row::default()
+            .with(Field::SensorLost, more.0)
+            .with(Field::SensorDropped, more.1)
+            .with(Field::SensorReason, reason);
+        self.tell(Kind::SENSOR_LOSS, row, names, now);
+    }
+
+    /// Sets what batches sealed from now on say of the clock.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// Whether there is no room for bulk events: they are dropped and counted.
+    pub fn set_shedding(&mut self, shedding: bool) {
+        self.shedding = shedding;
+    }
+
+    /// Seals what has waited long enough.
+    pub fn seal_due(&mut self, names: &Names, now: BootTime) {
+        self.table.expire(now);
+        for lane in Lane::ALL {
+            self.seal_if_due(lane, names, now);
+        }
+    }
+
+    /// Seals everything that waits.
+    pub fn seal_all(&mut self, names: &Names, now: BootTime) {
+        for lane in Lane::ALL {
+            self.seal(lane, names, now);
+        }
+    }
+
+    /// Seals everything and starts both lanes' numbering and counters anew.
+    pub fn begin_epoch(&mut self, epoch: Epoch, names: &Names, now: BootTime) {
+        self.seal_all(names, now);
+        self.epoch = epoch;
+        self.account.begin_epoch();
+        self.critical.begin_stream(&mut self.table);
+        self.bulk.begin_stream(&mut self.table);
+        self.announcer = Announcer::default();
+        self.reported = Reported::default();
+    }
+
+    /// Tells all about every process again in this lane: batches that had told it were shed.
+    pub fn forget_announced(&mut self, lane: Lane) {
+        self.table.forget_announced(lane);
+    }
+
+    /// The next batch that is sealed.
+    pub fn next_batch(&mut self) -> Option<Ready> {
+        self.ready.pop_front()
+    }
+
+    /// The lane's counters now.
+    pub fn ledger(&self, lane: Lane) -> Ledger {
+        self.account.ledger(lane)
+    }
+
+    /// The number after the lane's last sealed event.
+    pub fn next_seq(&self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Critical => self.critical.next_seq(),
+            Lane::Bulk => self.bulk.next_seq(),
+        }
+    }
+
+    /// How far the class's numbering has come, unsealed events included.
+    pub fn positions(&self, class: Class) -> Vec<Position> {
+        self.account.positions(class)
+    }
+
+    /// The process table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The current run of numbering.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn losses(&self) -> (u64, u64) {
+        let [critical, bulk] = Lane::ALL.map(|lane| self.account.ledger(lane));
+        (critical.lost.saturating_add(bulk.lost), critical.dropped.saturating_add(bulk.dropped))
+    }
+
+    fn seal_if_due(&mut self, lane: Lane, names: &Names, now: BootTime) {
+        if sealer(&mut self.critical, &mut self.bulk, lane).is_due(now) {
+            self.seal(lane, names, now);
+        }
+    }
+
+    fn seal(&mut self, lane: Lane, names: &Names, now: BootTime) {
+        if lane == Lane::Critical && self.critical.n_waiting() > 0 {
+            self.announcer.announce(&mut self.critical, &mut self.table, names);
+        }
+        let seal = Seal {
+            epoch: self.epoch,
+            boot: self.origin.boot,
+            now,
+            clock: self.clock,
+            ledger: self.account.ledger(lane),
+        };
+        let Some(batch) = sealer(&mut self.critical, &mut self.bulk, lane).seal(&seal) else { return };
+        let positions = self.account.positions(class_of(lane));
+        self.ready.push_back(Ready { epoch: self.epoch, lane, batch, positions });
+    }
+}
+
+fn sealer<'a>(critical: &'a mut Sealer, bulk: &'a mut Sealer, lane: Lane) -> &'a mut Sealer {
+    match lane {
+        Lane::Critical => critical,
+        Lane::Bulk => bulk,
+    }
+}
+
+fn class_of(lane: Lane) -> Class {
+    match lane {
+        Lane::Critical => Class::Process,
+        Lane::Bulk => Class::Bulk,
+    }
+}

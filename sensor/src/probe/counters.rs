@@ -1,0 +1,138 @@
+//! What the programs tried to emit, and what found no room.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+
+use aya::maps::{Array, Map, MapData};
+use aya::programs::ProgramFd;
+use sensor_bpf::event::event_counters;
+use zerocopy::FromBytes;
+
+use super::pins::Pins;
+use super::{Hook, ProbeError};
+use crate::record::Class;
+
+/// Everything counted since the programs were loaded, by class.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Process life.
+    pub process: ClassCounters,
+    /// Everything else.
+    pub bulk: ClassCounters,
+}
+
+/// What was counted of one class.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassCounters {
+    /// How far each sequence has come; those that were never used are left out.
+    pub sequences: Vec<Sequence>,
+    /// Records that had a number but found no room in the ring: gaps in the sequences.
+    pub lost: u64,
+    /// Program runs that the kernel skipped, as one ran on that CPU already. They took no number,
+    /// so they are in no sequence; each may have stood for one record, or none.
+    pub skipped: u64,
+}
+
+/// One sequence: a [`crate::record::Place`] without its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    /// As in [`crate::record::Place::cpu`].
+    pub cpu: u32,
+    /// The number the next record gets: so many were generated.
+    pub next: u64,
+}
+
+impl Counters {
+    /// What was counted of this class.
+    pub fn of(&self, class: Class) -> &ClassCounters {
+        match class {
+            Class::Process => &self.process,
+            Class::Bulk => &self.bulk,
+        }
+    }
+}
+
+impl ClassCounters {
+    /// Records that the programs tried to emit.
+    pub fn generated(&self) -> u64 {
+        self.sequences.iter().map(|sequence| sequence.next).sum()
+    }
+
+    fn add_row(&mut self, cpu: u32, row: &event_counters) {
+        self.lost += row.lost;
+        for (level, &next) in (0..).zip(&row.generated) {
+            if next > 0 {
+                self.sequences.push(Sequence { cpu: cpu | level << 16, next });
+            }
+        }
+    }
+}
+
+pub(super) struct CounterMap {
+    map: Array<MapData, [u8; size_of::<event_counters>()]>,
+}
+
+impl CounterMap {
+    pub(super) fn open(pins: &Pins) -> Result<Self, ProbeError> {
+        let map = Array::try_from(Map::Array(pins.map("counters")?)).map_err(failed)?;
+        Ok(Self { map })
+    }
+
+    pub(super) fn read(&self, programs: &[(&'static Hook, ProgramFd)]) -> Result<Counters, ProbeError> {
+        let mut counters = Counters::default();
+        let n_cpus = self.map.len() / 2;
+        for key in 0..self.map.len() {
+            let bytes = self.map.get(&key, 0).map_err(failed)?;
+            let Ok(row) = event_counters::read_from_bytes(&bytes) else { continue };
+            let class = if key < n_cpus { &mut counters.process } else { &mut counters.bulk };
+            class.add_row(key % n_cpus, &row);
+        }
+        for (hook, program) in programs {
+            let class = match hook.class {
+                Class::Process => &mut counters.process,
+                Class::Bulk => &mut counters.bulk,
+            };
+            class.skipped += skipped_runs(hook, program)?;
+        }
+        Ok(counters)
+    }
+}
+
+fn failed(source: aya::maps::MapError) -> ProbeError {
+    ProbeError::Map { name: "counters", source: Box::new(source) }
+}
+
+/// `recursion_misses`, which the kernel shows with the program's descriptor (since 5.12).
+fn skipped_runs(hook: &Hook, program: &ProgramFd) -> Result<u64, ProbeError> {
+    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
+    let text =
+        fs::read_to_string(path).map_err(|source| ProbeError::Counters { program: hook.program, source })?;
+    Ok(misses_in(&text))
+}
+
+fn misses_in(fdinfo: &str) -> u64 {
+    fdinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("recursion_misses:"))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_runs_are_read_from_fdinfo() {
+        assert_eq!(misses_in("pos:\t0\nprog_id:\t9\nrecursion_misses:\t42\nverified_insns:\t7\n"), 42);
+        assert_eq!(misses_in("pos:\t0\nprog_id:\t9\n"), 0);
+    }
+
+    #[test]
+    fn nesting_levels_are_sequences_of_their_own() {
+        let mut class = ClassCounters::default();
+        class.add_row(3, &event_counters { generated: [5, 2, 0, 0], lost: 1, ..Default::default() });
+        assert_eq!(class.sequences, [Sequence { cpu: 3, next: 5 }, Sequence { cpu: 3 | 1 << 16, next: 2 }]);
+        assert_eq!((class.generated(), class.lost), (7, 1));
+    }
+}

@@ -1,0 +1,197 @@
+use bytes::Bytes;
+use uuid::Uuid;
+use wire::batch::{Digest, Sealed};
+use wire::frame::collector::Ack;
+use wire::frame::data::{Batch, Data};
+use wire::frame::sensor::{FromSensor, Held};
+use wire::id::{BootId, Lane};
+
+use super::*;
+
+const LIVE: Epoch = Epoch::new(Uuid::from_u128(100));
+
+fn at(ms: u64) -> Now {
+    let ns = ms * 1_000_000;
+    Now { boot: BootTime::from_ns(ns), wall: WallTime::from_unix_ns(ns as i64) }
+}
+
+fn hello() -> Hello {
+    Hello {
+        versions: vec![],
+        sensor_version: "0".into(),
+        host_name: "h".into(),
+        kernel_release: "6".into(),
+        arch: "x".into(),
+        boot: BootId::new(Uuid::nil()),
+        capabilities: vec![],
+        streams: vec![],
+    }
+}
+
+fn held(epoch: Epoch, lane: Lane, acked: u64, end: u64) -> Held {
+    Held { epoch, lane, acked, digest: Digest::START, end }
+}
+
+fn epoch(n: u128) -> Epoch {
+    Epoch::new(Uuid::from_u128(n))
+}
+
+fn watermark(epoch: Epoch, lane: Lane, next_seq: u64, digest: Digest) -> Watermark {
+    Watermark { epoch, lane, next_seq, digest }
+}
+
+fn welcome(watermarks: Vec<Watermark>) -> FromCollector {
+    FromCollector::Welcome(Welcome {
+        version: VERSION,
+        collector: Uuid::nil(),
+        collector_version: "0".into(),
+        time: WallTime::default(),
+        heartbeat_ms: 1000,
+        max_batch_bytes: 1 << 20,
+        watermarks,
+        credit: Credit { bytes: 1 << 20, batches: 100 },
+    })
+}
+
+fn batch(first_seq: u64) -> Batch {
+    let sealed = Sealed { header: Bytes::new(), payload: Bytes::from(vec![first_seq as u8]) };
+    Batch { first_seq, n_events: 10, sealed }
+}
+
+/// All outputs, with every wanted parcel answered from batches of ten.
+fn outputs(session: &mut Session) -> Vec<Output> {
+    let mut all = Vec::new();
+    loop {
+        all.extend(std::iter::from_fn(|| session.poll_output()));
+        let Some(want) = session.poll_want() else { return all };
+        session.handle_parcel(want, Some(Parcel::Batch(batch(want.seq / 10 * 10))));
+    }
+}
+
+fn live_with(streams: Vec<Held>, watermarks: Vec<Watermark>) -> (Session, Vec<Output>) {
+    let holdings = Holdings { live: Some(LIVE), streams };
+    let mut session = Session::new(at(0), hello(), &holdings);
+    outputs(&mut session);
+    session.handle_frame(at(1), welcome(watermarks));
+    let out = outputs(&mut session);
+    (session, out)
+}
+
+fn sent(outputs: &[Output]) -> Vec<(Wire, u64)> {
+    let of = |output: &Output| match output {
+        Output::Data(wire, Data::Batch(batch)) => Some((*wire, batch.first_seq)),
+        _ => None,
+    };
+    outputs.iter().filter_map(of).collect()
+}
+
+fn ended(outputs: &[Output]) -> Option<Code> {
+    outputs.iter().find_map(|output| match output {
+        Output::Ended { code, .. } => Some(*code),
+        _ => None,
+    })
+}
+
+#[test]
+fn nothing_leaves_before_the_welcome_and_no_welcome_ends_it() {
+    let streams = vec![held(LIVE, Lane::Bulk, 0, 10)];
+    let mut session = Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams });
+    let out = outputs(&mut session);
+    assert!(matches!(out.as_slice(), [Output::Control(FromSensor::Hello(h))] if h.streams.len() == 1));
+    session.handle_timeout(at(4999));
+    assert_eq!(outputs(&mut session), []);
+    session.handle_timeout(at(5000));
+    assert_eq!(ended(&outputs(&mut session)), Some(Code::TOO_SLOW));
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn a_silent_collector_is_given_up_after_two_heartbeats() {
+    let (mut session, _) = live_with(vec![], vec![]);
+    session.handle_timeout(at(2400));
+    assert_eq!(ended(&outputs(&mut session)), None);
+    session.handle_timeout(at(2501));
+    assert_eq!(ended(&outputs(&mut session)), Some(Code::TOO_SLOW));
+}
+
+#[test]
+fn an_acknowledgement_with_another_digest_is_a_finding_and_frees_nothing() {
+    let (mut session, out) = live_with(vec![held(LIVE, Lane::Bulk, 0, 10)], vec![]);
+    assert_eq!(sent(&out).len(), 1);
+    let forged = watermark(LIVE, Lane::Bulk, 10, Digest([1; 32]));
+    session.handle_frame(at(2), Ack { watermark: forged }.into());
+    let out = outputs(&mut session);
+    assert!(out.contains(&Output::Finding(Finding::Diverged(forged))));
+    assert_eq!(ended(&out), Some(Code::DIGEST));
+    assert!(!out.iter().any(|output| matches!(output, Output::Acknowledged { .. })));
+}
+
+#[test]
+fn what_was_acknowledged_while_we_were_away_is_checked_and_not_sent_again() {
+    let digest = Digest::START.after(&batch(0).sealed);
+    let here = watermark(LIVE, Lane::Bulk, 10, digest);
+    let (_, out) = live_with(vec![held(LIVE, Lane::Bulk, 0, 20)], vec![here]);
+    assert_eq!(sent(&out), [(Wire(1), 10)]);
+    let stream = StreamKey { epoch: LIVE, lane: Lane::Bulk };
+    assert!(out.contains(&Output::Acknowledged { stream, next_seq: 10, digest }));
+    assert!(!out.iter().any(|output| matches!(output, Output::Finding(_))));
+
+    let rewritten = watermark(LIVE, Lane::Bulk, 10, Digest([5; 32]));
+    let (_, out) = live_with(vec![held(LIVE, Lane::Bulk, 0, 20)], vec![rewritten]);
+    assert!(out.contains(&Output::Finding(Finding::Diverged(rewritten))));
+    assert_eq!(sent(&out), [(Wire(1), 10)], "the host does not fall silent");
+}
+
+#[test]
+fn a_collector_ahead_of_us_gets_a_new_epoch() {
+    let ahead = watermark(LIVE, Lane::Bulk, 50, Digest([5; 32]));
+    let (_, out) = live_with(vec![held(LIVE, Lane::Bulk, 0, 20)], vec![ahead]);
+    assert!(out.contains(&Output::Finding(Finding::Ahead { watermark: ahead, end: 20 })));
+    assert!(out.contains(&Output::NewEpoch));
+    assert_eq!(sent(&out), []);
+}
+
+#[test]
+fn old_streams_drain_behind_the_live_ones_and_yield_to_a_new_epoch() {
+    let old: Vec<Held> = (1..=4).map(|n| held(epoch(n), Lane::Critical, 0, 10)).collect();
+    let live = |epoch| Lane::ALL.map(|lane| held(epoch, lane, 0, 10));
+    let (mut session, out) = live_with([&live(LIVE)[..], &old].concat(), vec![]);
+    assert_eq!(sent(&out).len(), 4, "two live lanes and two old streams");
+    let later = epoch(200);
+    let streams = [&live(later)[..], &old, &live(LIVE)].concat();
+    session.handle_holdings(&Holdings { live: Some(later), streams });
+    let out = outputs(&mut session);
+    let finished: Vec<_> = out.iter().filter(|output| matches!(output, Output::Finish(_))).collect();
+    assert_eq!(finished, [&Output::Finish(Wire(1)), &Output::Finish(Wire(2))]);
+    assert_eq!(sent(&out), [(Wire(5), 0), (Wire(6), 0)], "the new epoch is live at once");
+    // The first old stream is done: the next one takes its place.
+    let done = watermark(epoch(1), Lane::Critical, 10, Digest::START.after(&batch(0).sealed));
+    session.handle_frame(at(5), Ack { watermark: done }.into());
+    assert_eq!(sent(&outputs(&mut session)), [(Wire(7), 0)]);
+}
+
+#[test]
+fn no_more_leaves_than_credit_was_given_for() {
+    let (mut session, out) = live_with(vec![held(LIVE, Lane::Bulk, 0, 5000)], vec![]);
+    let mut n = sent(&out).len();
+    for _ in 0..200 {
+        session.handle_written(Wire(1));
+        n += sent(&outputs(&mut session)).len();
+    }
+    assert_eq!(n, 100);
+    session.handle_frame(at(2), Credit { bytes: 2 << 20, batches: 101 }.into());
+    assert_eq!(sent(&outputs(&mut session)).len(), 1);
+}
+
+#[test]
+fn a_stream_that_never_gets_on_ends_the_session() {
+    let (mut session, _) = live_with(vec![held(LIVE, Lane::Bulk, 0, 10)], vec![]);
+    let resend = wire::frame::collector::Resend { watermark: watermark(LIVE, Lane::Bulk, 0, Digest::START) };
+    for _ in 0..8 {
+        session.handle_frame(at(2), resend.into());
+        assert_eq!(sent(&outputs(&mut session)).len(), 1);
+    }
+    session.handle_frame(at(2), resend.into());
+    assert_eq!(ended(&outputs(&mut session)), Some(Code::OUT_OF_ORDER));
+    assert!(!session.is_live());
+}

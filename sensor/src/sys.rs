@@ -1,0 +1,29 @@
+//! The one place for `unsafe` in this crate.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Waits for a descriptor of its own to become readable. Must be called within a tokio runtime.
+///
+/// # Errors
+/// When the descriptor cannot be waited for.
+#[expect(unsafe_code, reason = "tokio asks the caller to vouch for the descriptor")]
+pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is open, is closed only when it is dropped, and always gives the same
+    // number; AsyncFd owns it and hands out no means of replacing it that this crate uses.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// Gives memory that is free, but lies between pieces in use, back to the kernel: loading programs takes
+/// some 10 MB for a moment. Does nothing with a C library that cannot.
+pub(crate) fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "a call of the C library")]
+    // SAFETY: malloc_trim takes no pointer and may be called at any time, from any thread.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}

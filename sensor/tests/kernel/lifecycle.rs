@@ -1,0 +1,182 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use vedette_sensor::probe::{Filter, Probe, ProbeConfig, ProbeError};
+use vedette_sensor::record::{Body, Class, Record};
+
+use crate::bench::{run, with_root};
+use crate::helper;
+
+#[test]
+fn a_confined_sensor_sees_its_group_and_those_below_only() {
+    with_root("confine", async |mut bench| {
+        let (outside, _) = run(&mut Command::new("/bin/true"));
+        let below = bench.group.below("below");
+        let (inside_below, _) = run(&mut below.command("/bin/true"));
+        let (inside, _) = run(&mut bench.command("/bin/true"));
+        bench.exit_of(inside).await;
+        let pids: BTreeSet<u32> = bench.seen().filter_map(|record| pid_of(&record)).collect();
+        assert_eq!(pids, [inside, inside_below].into());
+        assert!(!pids.contains(&outside));
+    });
+}
+
+#[test]
+fn what_is_filtered_is_not_even_numbered() {
+    with_root("filter", async |mut bench| {
+        let sleep = fs::metadata(fs::canonicalize("/bin/sleep").unwrap()).unwrap();
+        let sleep_only = Filter { executables: [(sleep.dev(), sleep.ino())].into(), ..Filter::default() };
+        bench.probe().set_filter(&sleep_only).unwrap();
+        let (left_out, _) = run(bench.command("/bin/sleep").arg("0"));
+        let (wanted, _) = run(&mut bench.command("/bin/true"));
+        bench.exit_of(wanted).await;
+        assert!(bench.seen().all(|record| pid_of(&record) == Some(wanted)), "{left_out} was not left out");
+
+        for filter in [
+            Filter { uids: [0].into(), ..Filter::default() },
+            Filter { cgroups: [fs::metadata(&bench.group.0).unwrap().ino()].into(), ..Filter::default() },
+        ] {
+            bench.probe().set_filter(&filter).unwrap();
+            let before = bench.probe().counters().unwrap().process.generated();
+            run(&mut bench.command("/bin/true"));
+            assert_eq!(bench.probe().counters().unwrap().process.generated(), before, "{filter:?}");
+        }
+        bench.probe().set_filter(&Filter::default()).unwrap();
+        let (again, _) = run(bench.command("/bin/sleep").arg("0"));
+        bench.exit_of(again).await;
+    });
+}
+
+#[test]
+fn a_killed_sensor_loses_nothing() {
+    with_root("kill", async |mut bench| {
+        bench.close();
+        Probe::unload_named(&bench.config.name).unwrap();
+        let group = bench.group.0.to_str().unwrap();
+        let mut sensor = helper::command_outside("hold-probe", &[&bench.config.name, group, "30"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(sensor.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.ends_with("open")));
+        let mut pids: BTreeSet<u32> = (0..20).map(|_| run(&mut bench.command("/bin/true")).0).collect();
+        let mut taken: BTreeSet<(u8, u32, u64)> = lines
+            .take_while(|line| line != "done")
+            .map(|line| {
+                let mut words = line.split(' ').skip(1).map(|word| word.parse::<u64>().unwrap());
+                let mut next = || words.next().unwrap();
+                (next() as u8, next() as u32, next())
+            })
+            .collect();
+        assert_eq!(taken.len(), 30);
+        sensor.kill().unwrap();
+        sensor.wait().unwrap();
+        pids.extend((0..20).map(|_| run(&mut bench.command("/bin/true")).0));
+
+        assert!(bench.reopen().is_reopened());
+        bench.look();
+        let ends: BTreeSet<u32> = bench
+            .seen()
+            .filter_map(|record| match record.body {
+                Body::Exit(exit) => Some(exit.task.key.pid),
+                _ => None,
+            })
+            .collect();
+        assert!(ends.is_subset(&pids) && ends.len() >= 20, "{ends:?}");
+        for record in bench.seen() {
+            let place = (record.at.class as u8, record.at.cpu, record.at.seq);
+            assert!(taken.insert(place), "{place:?} came twice");
+        }
+        // An image and an end for each; the numbers of every CPU without a gap.
+        assert_eq!(taken.iter().filter(|(class, ..)| *class == Class::Process as u8).count(), 40 * 2);
+        let mut next: BTreeMap<(u8, u32), u64> = BTreeMap::new();
+        for (class, cpu, seq) in taken {
+            let expected = next.entry((class, cpu)).or_default();
+            assert_eq!(seq, *expected, "class {class} of CPU {cpu}");
+            *expected += 1;
+        }
+        let counters = bench.probe().counters().unwrap();
+        assert_eq!((counters.process.generated(), counters.process.lost), (80, 0));
+    });
+}
+
+#[test]
+fn records_that_find_no_room_are_counted() {
+    with_root("overflow", async |mut bench| {
+        bench.close();
+        bench.config.process_ring_bytes = 1;
+        assert!(!bench.reopen().is_reopened(), "another size is another installation");
+        let argument = "x".repeat(16000);
+        for _ in 0..10 {
+            run(bench.command("/bin/true").arg(&argument));
+        }
+        bench.look();
+        let counters = bench.probe().counters().unwrap().process;
+        assert_eq!(counters.generated(), 20);
+        assert!(counters.lost > 0, "{counters:?}");
+        assert_eq!(bench.seen().count() as u64 + counters.lost, 20);
+    });
+}
+
+#[test]
+fn one_name_is_one_sensor() {
+    with_root("twice", async |bench| {
+        let again = Probe::open(&bench.config);
+        assert!(matches!(again.err(), Some(ProbeError::Running { name }) if name == bench.config.name));
+        let removed = Probe::unload_named(&bench.config.name);
+        assert!(matches!(removed.err(), Some(ProbeError::Running { .. })));
+    });
+}
+
+#[test]
+fn a_broken_installation_is_replaced() {
+    with_root("broken", async |mut bench| {
+        let folder = bench.probe().folder().to_path_buf();
+        bench.close();
+        fs::remove_file(folder.join("identity")).unwrap();
+        fs::remove_file(folder.join("link_process_exec")).unwrap();
+        assert!(!bench.reopen().is_reopened());
+        let (pid, _) = run(&mut bench.command("/bin/true"));
+        bench.image_of(pid).await;
+    });
+}
+
+#[test]
+fn unloading_leaves_nothing() {
+    with_root("unload", async |mut bench| {
+        let folder = bench.probe().folder().to_path_buf();
+        assert!(folder.is_dir());
+        bench.probe.take().unwrap().unload().unwrap();
+        assert!(!folder.exists());
+        assert!(!Probe::names().contains(&bench.config.name));
+        assert!(!Probe::unload_named(&bench.config.name).unwrap());
+    });
+}
+
+#[test]
+fn a_group_that_is_none_is_refused_with_its_name() {
+    with_root("group", async |bench| {
+        for path in ["/nowhere", "/tmp"] {
+            let config = ProbeConfig {
+                name: "test-group-2".into(),
+                cgroup: Some(path.into()),
+                ..bench.config.clone()
+            };
+            let error = Probe::open(&config).err().unwrap();
+            assert!(error.to_string().contains(path), "{error}");
+        }
+        assert!(!Probe::names().contains(&"test-group-2".to_owned()));
+    });
+}
+
+fn pid_of(record: &Record<'_>) -> Option<u32> {
+    match &record.body {
+        Body::Image(image) => image.task.map(|task| task.key.pid),
+        Body::Exit(exit) => Some(exit.task.key.pid),
+        Body::Fork(fork) => Some(fork.child.key.pid),
+        Body::Connection(_) | Body::Close(_) => None,
+    }
+}

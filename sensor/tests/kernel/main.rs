@@ -1,0 +1,15 @@
+//! The programs on the real kernel: do one thing, find exactly its record.
+//!
+//! Each test has a pin folder and a control group of its own, so they run beside each other and
+//! beside a running sensor. Without root they skip by name.
+
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod bench;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod helper;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod lifecycle;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod network;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod process;
