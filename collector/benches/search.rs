@@ -1,0 +1,215 @@
+//! What searching costs: 10 million stored events on one durable PostgreSQL.
+//!
+//! Run with `cargo bench -p vedette-collector --bench search`; `EVENTS=1000000` in the environment for fewer. Each search runs
+//! many times over the whole store, in turn with the others; the table shows the median and the 99th percentile.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use support::{Ingest, host_id, wall_clock};
+use vedette_collector::listener::Outcome;
+use vedette_collector::postgres::scratch::Server;
+use vedette_collector::retention;
+use vedette_collector::search::{Answer, Engine, Progress, Request, Search};
+use vedette_collector::store::{Pool, Stamp, hosts};
+use wire::batch::{Builder, Sealed};
+use wire::enrolment::HostFacts;
+use wire::event::{Event, Kind, Row};
+use wire::field::Field;
+use wire::id::{HostId, ProcessKey};
+use wire::sample::{Host, Mix};
+use wire::subject::Subject;
+use wire::time::BootTime;
+use wire::value::Value;
+
+const N_HOSTS: u64 = 50;
+const BATCH_EVENTS: u32 = 2_000;
+/// The events lie within so many hours before now.
+const HOURS: u64 = 20;
+const IN_FLIGHT: usize = 64;
+
+/// A search, how often it is run, and how many events it must find.
+struct Case {
+    name: &'static str,
+    request: Request,
+    n_runs: usize,
+    n_found: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() {
+    let n_events: u64 = std::env::var("EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000_000);
+    let server = Server::durable().await.unwrap();
+    let pool = server.database().await.unwrap().pool;
+    let begun = Instant::now();
+    let n_stored = fill(&pool, n_events).await;
+    let limits = retention::Limits { age: Duration::from_secs(86_400 * 30), max_bytes: None };
+    let config = retention::Config { pool: pool.clone(), limits, clock: wall_clock };
+    retention::tidy(&config, Stamp::floor(wall_clock())).await.unwrap();
+    println!("{n_stored} events of {} hosts stored in {:.0} s", N_HOSTS + 3, begun.elapsed().as_secs_f64());
+
+    let cases = cases();
+    let engine = Engine::new(&pool);
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); cases.len()];
+    let mut bytes = vec![0; cases.len()];
+    for round in 0..cases.iter().map(|case| case.n_runs).max().unwrap() {
+        for (at, case) in cases.iter().enumerate().filter(|(_, case)| round < case.n_runs) {
+            let (time, n_bytes) = run(&engine, case).await;
+            // The first of each warms what a server that runs has warm.
+            if round > 0 {
+                times[at].push(time);
+            }
+            bytes[at] = n_bytes;
+        }
+    }
+    println!("\n| search | runs | p50 ms | p99 ms | MB read |\n|---|---|---|---|---|");
+    for ((case, times), bytes) in cases.iter().zip(&mut times).zip(bytes) {
+        times.sort_unstable();
+        let ms = |at: usize| times[at.min(times.len() - 1)].as_secs_f64() * 1000.0;
+        let (p50, p99) = (ms(times.len() / 2), ms(times.len() * 99 / 100));
+        println!("| {} | {} | {p50:.1} | {p99:.1} | {:.2} |", case.name, times.len(), bytes as f64 / 1e6);
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let listing = |query: &str| Request { query: query.into(), ..Request::default() };
+    let case = |name, request, n_runs, n_found| Case { name, request, n_runs, n_found };
+    vec![
+        case("a rare executable", listing("process.executable:/opt/rare/implant"), 301, Some(3)),
+        case("a rare address", listing("destination.ip:198.51.100.77"), 301, Some(3)),
+        case("a substring over everything", listing("process.command_line:*needle-7f3a91*"), 21, Some(3)),
+        case(
+            "two frequent terms that never meet",
+            listing("process.name:systemd and destination.port:443"),
+            21,
+            Some(0),
+        ),
+        case(
+            "a histogram of one kind",
+            Request { histogram: Some(60), ..listing("event.action:exec") },
+            21,
+            None,
+        ),
+        case("the newest 100 of everything", listing(""), 101, Some(100)),
+        case(
+            "top of process.name",
+            Request { top: Some("process.name".into()), limit: Some(10), ..listing("") },
+            11,
+            None,
+        ),
+    ]
+}
+
+async fn run(engine: &Engine, case: &Case) -> (Duration, u64) {
+    let begun = Instant::now();
+    let fleet = engine.fleet().await.unwrap();
+    let search = Arc::new(Search::new(&case.request, &fleet, wall_clock()).unwrap());
+    let outcome = engine.run(search, fleet, Arc::<Progress>::default()).await.unwrap();
+    let time = begun.elapsed();
+    let n_found = match outcome.answer {
+        Answer::Events(events) => events.len() as u64,
+        Answer::Histogram(buckets) => buckets.iter().map(|bucket| bucket.count).sum(),
+        Answer::Top(top) => top.values.iter().map(|(_, n)| n).sum(),
+    };
+    if let Some(expected) = case.n_found {
+        assert_eq!(n_found, expected, "{}", case.name);
+    }
+    assert!(case.n_found.is_some() || n_found > 0, "{}", case.name);
+    (time, outcome.stats.n_bytes)
+}
+
+/// Stores so many events of made-up hosts, and on three hosts more what is searched for.
+async fn fill(pool: &Pool, n_events: u64) -> u64 {
+    let now = Stamp::floor(wall_clock());
+    for n in 1..=N_HOSTS + 3 {
+        let facts = HostFacts {
+            name: format!("web-{n}"),
+            kernel: "6.1.0".into(),
+            arch: "x86_64".into(),
+            sensor_version: "0.1.0".into(),
+            boot: None,
+        };
+        let host = hosts::NewHost {
+            id: host_id(n),
+            facts: &facts,
+            tags: &[],
+            serial: [0; 16],
+            certified_until: now,
+            now,
+        };
+        hosts::enroll(pool, host).await.unwrap();
+    }
+    let ingest = Ingest::start(pool, wall_clock);
+    let mut waiting = VecDeque::new();
+    let mut sources: Vec<Host> = (1..=N_HOSTS).map(|n| Host::new(n, Mix::BENCHMARK)).collect();
+    let n_rounds = n_events / (N_HOSTS * u64::from(BATCH_EVENTS));
+    let mut builder = Builder::new();
+    let mut n_stored = 0;
+    for round in 0..n_rounds {
+        let ago = Duration::from_secs(HOURS * 3600) * (n_rounds - round) as u32 / n_rounds as u32;
+        let usual = sources.iter_mut().enumerate().map(|(at, source)| (host_id(at as u64 + 1), source));
+        for (id, source) in usual {
+            let sealed = batch(source, &mut builder, ago, false);
+            send(&ingest, &mut waiting, id, sealed).await;
+            n_stored += u64::from(BATCH_EVENTS);
+        }
+        if let Some(n) = (1..=3).find(|n| round == n_rounds * n / 4) {
+            let mut source = Host::new(N_HOSTS + n, Mix::BENCHMARK);
+            let sealed = batch(&mut source, &mut builder, ago, true);
+            send(&ingest, &mut waiting, host_id(N_HOSTS + n), sealed).await;
+            n_stored += u64::from(BATCH_EVENTS) + 2;
+        }
+    }
+    for answer in waiting {
+        stored(answer).await;
+    }
+    ingest.finish().await;
+    n_stored
+}
+
+/// A host's next batch, sealed `ago`; `planted`: with an exec and a connection that are nowhere else.
+fn batch(source: &mut Host, builder: &mut Builder, ago: Duration, planted: bool) -> Sealed {
+    let mut boundary = source.fill(builder, BATCH_EVENTS);
+    let ago = i64::try_from(ago.as_nanos()).unwrap();
+    boundary.clock.boot_to_wall_ns = wall_clock().unix_ns() - boundary.sealed.ns() as i64 - ago;
+    if planted {
+        let args = ["implant", "--key", "needle-7f3a91"].map(|arg| arg.as_bytes().into());
+        let row = Row::default()
+            .with(Field::ProcessExecutable, "/opt/rare/implant")
+            .with(Field::ProcessArgs, Value::List(args.to_vec()));
+        let time = BootTime::from_ns(boundary.sealed.ns() - 1_000);
+        let key = ProcessKey { start: time, pid: 4_194_000 };
+        let subject = builder.subject(&Subject { key, image: 1, parent: None, is_new: true, row });
+        builder.push(&Event { time, kind: Kind::EXEC, row: Row::default() }, Some(subject));
+        let address: std::net::IpAddr = [198, 51, 100, 77].into();
+        let row = Row::default()
+            .with(Field::DestinationIp, Value::Ip(address))
+            .with(Field::DestinationPort, 4_444_u64)
+            .with(Field::NetworkTransport, "tcp");
+        // By another process, so that each search finds one event a batch.
+        builder.push(&Event { time, kind: Kind::CONNECT, row }, None);
+    }
+    builder.seal(boundary)
+}
+
+type Answered = tokio::sync::oneshot::Receiver<Outcome>;
+
+async fn send(ingest: &Ingest, waiting: &mut VecDeque<Answered>, host: HostId, sealed: Sealed) {
+    if waiting.len() >= IN_FLIGHT
+        && let Some(answer) = waiting.pop_front()
+    {
+        stored(answer).await;
+    }
+    waiting.push_back(ingest.batch(host, &sealed).await);
+}
+
+async fn stored(answer: Answered) {
+    let outcome = answer.await.unwrap();
+    assert!(matches!(outcome, Outcome::Stored { .. }), "{outcome:?}");
+}

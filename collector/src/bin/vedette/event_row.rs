@@ -1,0 +1,117 @@
+//! One event as one line of a table.
+
+use comfy_table::Table;
+use serde_json::Value;
+
+use crate::table;
+
+/// The columns.
+pub(crate) const HEADING: &[&str] = &["time", "host", "action", "pid", "user", "process", "details"];
+
+/// Adds an event (nested as the API sends it) to a table with that heading.
+pub(crate) fn push(into: &mut Table, event: &Value) {
+    table::push(into, cells(event));
+}
+
+/// The event's cells, not yet escaped.
+pub(crate) fn cells(event: &Value) -> [String; 7] {
+    let action = text(event, "event.action");
+    [
+        short_time(&text(event, "@timestamp")),
+        text(event, "host.name"),
+        action,
+        text(event, "process.pid"),
+        either(event, &["process.user.name", "process.user.id"]),
+        text(event, "process.name"),
+        details(event),
+    ]
+}
+
+/// A field by its dotted name, as plain text; empty when absent.
+pub(crate) fn text(event: &Value, field: &str) -> String {
+    let found = field.split('.').try_fold(event, |value, key| value.get(key));
+    match found {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(s)) => s.clone(),
+        Some(Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn either(event: &Value, fields: &[&str]) -> String {
+    fields.iter().map(|field| text(event, field)).find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// A field that holds a time, to the second.
+pub(crate) fn to_the_second(event: &Value, field: &str) -> String {
+    let found = text(event, field);
+    match found.parse::<jiff::Timestamp>() {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => found,
+    }
+}
+
+/// `2026-01-31T12:00:00.123456789Z` to the millisecond, without the letters.
+fn short_time(rfc3339: &str) -> String {
+    match rfc3339.parse::<jiff::Timestamp>() {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S.%3f").to_string(),
+        Err(_) => rfc3339.to_owned(),
+    }
+}
+
+/// What matters most about this kind of event.
+fn details(event: &Value) -> String {
+    match text(event, "event.category").as_str() {
+        "process" => match text(event, "event.action").as_str() {
+            "exit" => format!("exit code {}", text(event, "process.exit_code")),
+            "fork" => {
+                format!("from {} ({})", text(event, "process.parent.name"), text(event, "process.parent.pid"))
+            }
+            _ => either(event, &["process.command_line", "process.executable"]),
+        },
+        "network" => {
+            let end = |side: &str| {
+                address(&text(event, &format!("{side}.ip")), &text(event, &format!("{side}.port")))
+            };
+            let bytes = match text(event, "network.bytes") {
+                n if n.is_empty() => n,
+                n => format!(", {n} bytes"),
+            };
+            format!("{} → {}{bytes}", end("source"), end("destination"))
+        }
+        "file" => text(event, "file.path"),
+        "sensor" => either(event, &["sensor.reason", "sensor.version"]),
+        _ => String::new(),
+    }
+}
+
+fn address(ip: &str, port: &str) -> String {
+    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_reads_from_source_to_destination() {
+        let event = json!({
+            "@timestamp": "2026-01-31T12:00:00.123456789Z",
+            "event": {"category": "network", "action": "connect"},
+            "host": {"name": "web-1"},
+            "process": {"name": "curl", "pid": 7, "user": {"id": 0}},
+            "source": {"ip": "10.0.0.1", "port": 4000},
+            "destination": {"ip": "2001:db8::1", "port": 443}
+        });
+        assert_eq!(
+            cells(&event).join("|"),
+            "2026-01-31 12:00:00.123|web-1|connect|7|0|curl|10.0.0.1:4000 → [2001:db8::1]:443"
+        );
+    }
+}

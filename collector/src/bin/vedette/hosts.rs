@@ -1,0 +1,117 @@
+//! `vedette hosts` and `vedette hosts show`.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::Found;
+use crate::cli::{Connect, HostsArgs, HostsCommand, Output};
+use crate::client::Client;
+use crate::event_row::{text, to_the_second};
+use crate::{output, table};
+
+pub(crate) async fn run(connect: &Connect, args: HostsArgs) -> anyhow::Result<Found> {
+    let client = Client::new(connect)?;
+    match args.command {
+        Some(HostsCommand::Show { host, output }) => show(&client, &host, output.output).await,
+        None => list(&client, args.output.output).await,
+    }
+}
+
+async fn list(client: &Client, output: Output) -> anyhow::Result<Found> {
+    let answer: Value = client.json(client.request(Method::GET, "/hosts")).await?;
+    let empty = Vec::new();
+    let hosts = answer.get("hosts").and_then(Value::as_array).unwrap_or(&empty);
+    let mut lines = table::new(&["name", "id", "kernel", "version", "events/s", "last seen", "lost", "tags"]);
+    for host in hosts {
+        if output == Output::Json {
+            output::json_line(host)?;
+            continue;
+        }
+        table::push(
+            &mut lines,
+            [
+                text(host, "host.name"),
+                text(host, "host.id"),
+                text(host, "host.os.kernel"),
+                text(host, "sensor.version"),
+                text(host, "events_per_second"),
+                to_the_second(host, "last_seen"),
+                text(host, "not_stored"),
+                text(host, "host.tags"),
+            ],
+        );
+    }
+    if output == Output::Table && !hosts.is_empty() {
+        output::line(&table::show(&lines))?;
+    }
+    Ok(if hosts.is_empty() { Found::Nothing } else { Found::Something })
+}
+
+async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Found> {
+    let path = format!("/hosts/{}", path_segment(host));
+    let host: Value = client.json(client.request(Method::GET, &path)).await?;
+    if output == Output::Json {
+        output::json_line(&host)?;
+        return Ok(Found::Something);
+    }
+    let mut facts = table::new(&["", ""]);
+    for (name, field) in [
+        ("name", "host.name"),
+        ("id", "host.id"),
+        ("tags", "host.tags"),
+        ("kernel", "host.os.kernel"),
+        ("architecture", "host.architecture"),
+        ("boot", "host.boot.id"),
+        ("address", "address"),
+        ("connected", "connected"),
+        ("sensor", "sensor.version"),
+        ("enrolled", "enrolled"),
+        ("last seen", "last_seen"),
+        ("events/s", "events_per_second"),
+        ("clock offset, ns", "clock.offset_ns"),
+        ("… known to ±", "clock.uncertainty_ns"),
+        ("revoked", "revoked"),
+    ] {
+        let value = to_the_second(&host, field);
+        if !value.is_empty() {
+            table::push(&mut facts, [name, &value]);
+        }
+    }
+    output::line(&table::show(&facts))?;
+    let empty = Vec::new();
+    let streams = host.get("streams").and_then(Value::as_array).unwrap_or(&empty);
+    if !streams.is_empty() {
+        let columns =
+            ["epoch", "lane", "generated", "stored", "merged", "lost", "dropped", "rejected", "residue"];
+        let mut ledger = table::new(&columns);
+        for stream in streams {
+            table::push(&mut ledger, columns.map(|column| text(stream, column)));
+        }
+        output::line("")?;
+        output::line(&table::show(&ledger))?;
+    }
+    Ok(Found::Something)
+}
+
+/// A host's name in a path: everything but letters, digits, `-`, `.`, `_` is percent-encoded.
+fn path_segment(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_segment() {
+        assert_eq!(path_segment("web-1.example"), "web-1.example");
+        assert_eq!(path_segment("a/b?c ä"), "a%2Fb%3Fc%20%C3%A4");
+    }
+}

@@ -1,0 +1,70 @@
+//! The operator's command line. It talks to the collector's API and to nothing else, but for
+//! `up` and `down`, which start and stop the programs on this host.
+
+mod cli;
+mod client;
+mod completions;
+mod down;
+mod enroll_token;
+mod event_row;
+mod home;
+mod hosts;
+mod output;
+mod search;
+mod status;
+mod table;
+mod tail;
+mod token;
+mod tree;
+mod up;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+/// What a command found, as its exit code says: 0, 1, and 2 for an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    Something,
+    Nothing,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("vedette: cannot start: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(Found::Something) => ExitCode::SUCCESS,
+        Ok(Found::Nothing) => ExitCode::from(1),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "vedette: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Found> {
+    let connect = cli.connect;
+    match cli.command {
+        Command::Search(args) => search::run(&connect, args).await,
+        Command::Tail(args) => tail::run(&connect, args).await,
+        Command::Tree(args) => tree::run(&connect, args).await,
+        Command::Hosts(args) => hosts::run(&connect, args).await,
+        Command::Status(args) => status::run(&connect, args).await,
+        Command::Token(args) => token::run(&connect, args).await,
+        Command::EnrollToken(args) => enroll_token::run(&connect, args).await,
+        Command::Up(args) => up::run(args).await,
+        Command::Down(args) => down::run(args).await,
+        Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => completions::man(args),
+    }
+}

@@ -1,0 +1,56 @@
+//! `vedette tail`: events as they are stored.
+
+use futures::StreamExt as _;
+use reqwest::Method;
+
+use crate::Found;
+use crate::cli::{Connect, Output, TailArgs};
+use crate::client::Client;
+use crate::event_row;
+use crate::output;
+
+mod sse;
+
+use sse::Messages;
+
+pub(crate) async fn run(connect: &Connect, args: TailArgs) -> anyhow::Result<Found> {
+    let client = Client::new(connect)?;
+    let request = client.request(Method::GET, "/tail").query(&[("query", &args.query)]);
+    let mut messages = Messages::new(client.send(request).await?.bytes_stream());
+    let mut n_shown = 0;
+    while args.limit.is_none_or(|limit| n_shown < limit) {
+        let message = tokio::select! {
+            message = messages.next() => message,
+            _ = tokio::signal::ctrl_c() => break,
+        };
+        let Some(message) = message else {
+            anyhow::bail!("the collector ended the tail; start it again to go on")
+        };
+        let message = message?;
+        match message.event.as_str() {
+            "event" => {
+                show(&message.data, args.output.output)?;
+                n_shown += 1;
+            }
+            "lagged" => eprintln!(
+                "vedette: too slow, {} batches of events were passed over",
+                event_row::text(&message.data, "missed")
+            ),
+            "error" => anyhow::bail!("{}", event_row::text(&message.data, "message")),
+            _ => {}
+        }
+    }
+    Ok(if n_shown > 0 { Found::Something } else { Found::Nothing })
+}
+
+fn show(event: &serde_json::Value, output: Output) -> anyhow::Result<()> {
+    match output {
+        Output::Json => output::json_line(event),
+        Output::Table => {
+            let [time, host, action, pid, user, process, details] =
+                event_row::cells(event).map(|cell| vedette_collector::escape::terminal(&cell));
+            let line = format!("{time}  {host:<16} {action:<8} {pid:>7} {user:<10} {process:<16} {details}");
+            output::line(&crate::table::cut(line.trim_end()))
+        }
+    }
+}

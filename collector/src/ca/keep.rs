@@ -1,0 +1,187 @@
+//! The authority's two files: made at the first start, read at every other.
+
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use time::{Duration, OffsetDateTime};
+
+use super::Authority;
+
+const KEY: &str = "ca.key";
+const CERTIFICATE: &str = "ca.pem";
+
+/// How long an authority lives. Changing it means enrolling every host again.
+const LIFE: Duration = Duration::days(3650);
+
+/// Why there is no authority.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// A file could not be read, or the folder or a file not be made.
+    #[error("cannot read or write {}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The key may be read by others than its owner.
+    #[error("{} has mode {mode:03o}, expected 600: run `chmod 600` on it", path.display())]
+    Readable {
+        /// The key's file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// One of the two files is there and the other is not.
+    #[error("{} is missing beside the other file of the authority; restore it, or remove both and enrol every host again", path.display())]
+    Half {
+        /// The missing one.
+        path: PathBuf,
+    },
+    /// The files do not hold a key and its certificate.
+    #[error("{} does not hold what it should: {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate could not be made.
+    #[error("cannot make a certificate")]
+    Make(#[from] rcgen::Error),
+}
+
+impl Authority {
+    /// The authority kept in this folder; made there if the folder holds none.
+    ///
+    /// # Errors
+    /// When the files cannot be read or made, do not belong together, or the key can be read by others.
+    pub fn open_or_create(folder: &Path, now: OffsetDateTime) -> Result<Self, CaError> {
+        let (key_path, certificate_path) = (folder.join(KEY), folder.join(CERTIFICATE));
+        match (key_path.exists(), certificate_path.exists()) {
+            (true, true) => Self::open(&key_path, &certificate_path),
+            (false, false) => {
+                std::fs::create_dir_all(folder).map_err(file(folder))?;
+                let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+                let certificate = authority(now).self_signed(&key)?;
+                // The certificate first: a key without one is never used.
+                write_new(&certificate_path, certificate.pem().as_bytes(), 0o644)?;
+                write_new(&key_path, key.serialize_pem().as_bytes(), 0o600)?;
+                Self::new(certificate.der().clone(), key)
+            }
+            (true, false) => Err(CaError::Half { path: certificate_path }),
+            (false, true) => Err(CaError::Half { path: key_path }),
+        }
+    }
+
+    fn open(key_path: &Path, certificate_path: &Path) -> Result<Self, CaError> {
+        let mode = std::fs::metadata(key_path).map_err(file(key_path))?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(CaError::Readable { path: key_path.to_owned(), mode });
+        }
+        let content = |path: &Path, reason: String| CaError::Content { path: path.to_owned(), reason };
+        let key = std::fs::read_to_string(key_path).map_err(file(key_path))?;
+        let key = KeyPair::from_pem(&key).map_err(|e| content(key_path, e.to_string()))?;
+        let pem = std::fs::read(certificate_path).map_err(file(certificate_path))?;
+        let certificate = CertificateDer::from_pem_slice(&pem)
+            .map_err(|e| content(certificate_path, e.to_string()))?
+            .into_owned();
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)
+            .map_err(|e| content(certificate_path, e.to_string()))?;
+        if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
+            return Err(content(certificate_path, "it is for another key than ca.key".to_owned()));
+        }
+        Self::new(certificate, key)
+    }
+
+    fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Result<Self, CaError> {
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+        let pem = super::issue::pem(&certificate);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        Ok(Self { certificate, pem, issuer, provider })
+    }
+}
+
+fn authority(now: OffsetDateTime) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.not_before = now - super::issue::SKEW;
+    params.not_after = now + LIFE;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "Vedette CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(self::file(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(self::file(path))
+}
+
+fn file(path: &Path) -> impl FnOnce(std::io::Error) -> CaError {
+    let path = path.to_owned();
+    move |source| CaError::File { path, source }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_second_start_finds_the_same_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        let made = Authority::open_or_create(folder.path(), now).unwrap();
+        let found = Authority::open_or_create(folder.path(), now).unwrap();
+        assert_eq!(made.fingerprint(), found.fingerprint());
+        assert_eq!(made.derived_secret("test"), found.derived_secret("test"));
+        let mode = std::fs::metadata(folder.path().join(KEY)).unwrap().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        Authority::open_or_create(folder.path(), now).unwrap();
+        std::fs::set_permissions(folder.path().join(KEY), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = Authority::open_or_create(folder.path(), now).unwrap_err();
+        assert!(matches!(refused, CaError::Readable { mode: 0o644, .. }), "{refused}");
+    }
+
+    #[test]
+    fn half_an_authority_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::now_utc();
+        Authority::open_or_create(folder.path(), now).unwrap();
+        std::fs::remove_file(folder.path().join(CERTIFICATE)).unwrap();
+        assert!(matches!(Authority::open_or_create(folder.path(), now), Err(CaError::Half { .. })));
+    }
+
+    #[test]
+    fn a_certificate_for_another_key_is_refused() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let now = OffsetDateTime::now_utc();
+        Authority::open_or_create(one.path(), now).unwrap();
+        Authority::open_or_create(two.path(), now).unwrap();
+        std::fs::copy(two.path().join(CERTIFICATE), one.path().join(CERTIFICATE)).unwrap();
+        assert!(matches!(Authority::open_or_create(one.path(), now), Err(CaError::Content { .. })));
+    }
+}

@@ -1,0 +1,218 @@
+//! What a collector is told: defaults, then a TOML file, then the environment, then flags.
+
+mod flags;
+mod wrong;
+
+pub use flags::ServeFlags;
+pub use wrong::ConfigError;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The settings of a collector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The folder for all state.
+    pub home: PathBuf,
+    /// Where sensors (UDP) and the API (TCP) are listened for.
+    pub listen: SocketAddr,
+    /// Where `/metrics` is served, without a password: a loopback address.
+    pub metrics: SocketAddr,
+    /// The PostgreSQL to use; `None`: a private one under `home`.
+    pub database: Option<String>,
+    /// How long events are kept.
+    pub retention: Duration,
+    /// Beyond this many bytes of stored events the oldest days go, whatever `retention` says.
+    pub retention_bytes: Option<u64>,
+    /// More DNS names and addresses that the API is called by.
+    pub names: Vec<String>,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub log: String,
+    /// How it is written.
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The same as it is written in the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    home: PathBuf,
+    listen: String,
+    metrics: Option<String>,
+    database: Option<String>,
+    retention: String,
+    retention_gb: Option<u64>,
+    names: Vec<String>,
+    log: String,
+    log_format: LogFormat,
+}
+
+/// The prefix of the variables that stand for keys of the file: `VEDETTE_COLLECTOR_LISTEN`.
+const PREFIX: &str = "VEDETTE_COLLECTOR_";
+
+impl Config {
+    /// Reads the settings: `flags` win over the environment, that over the file, that over defaults. The file
+    /// is the one `flags` names, else `collector/collector.toml` under the home if it is there.
+    ///
+    /// # Errors
+    /// When a file or a value cannot be read, or a key is not known; says which and what was expected.
+    pub fn load(flags: &ServeFlags, default_home: &Path) -> Result<Self, ConfigError> {
+        let home = flags.home.clone().unwrap_or_else(|| default_home.to_owned());
+        let file = match &flags.config {
+            Some(file) if !file.is_file() => return Err(ConfigError::NoFile { path: file.clone() }),
+            Some(file) => file.clone(),
+            None => home.join("collector/collector.toml"),
+        };
+        let mut figment = Figment::from(Serialized::defaults(Written::defaults(default_home.to_owned())));
+        if file.is_file() {
+            figment = figment.merge(Toml::file_exact(&file));
+        }
+        figment = figment.merge(Env::prefixed(PREFIX));
+        for (key, value) in flags.given() {
+            figment = figment.merge(Serialized::default(key, value));
+        }
+        let written: Written = figment.extract().map_err(|e| wrong::explain(&e, &file))?;
+        Self::read(written)
+    }
+
+    fn read(written: Written) -> Result<Self, ConfigError> {
+        let address = |key: &'static str, text: &str| {
+            text.parse::<SocketAddr>().map_err(|_| ConfigError::Value {
+                key,
+                found: text.to_owned(),
+                expected: "an address and a port such as 0.0.0.0:7443 or [::]:7443".to_owned(),
+            })
+        };
+        let listen = address("listen", &written.listen)?;
+        let metrics = match &written.metrics {
+            Some(text) => address("metrics", text)?,
+            // Any port for metrics beside any port for the rest.
+            None if listen.port() == 0 => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            None => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port().wrapping_add(1)),
+        };
+        if !metrics.ip().is_loopback() {
+            return Err(ConfigError::Value {
+                key: "metrics",
+                found: metrics.to_string(),
+                expected: "a loopback address, as metrics are served to anybody".to_owned(),
+            });
+        }
+        let retention = crate::span::parse(&written.retention).map_err(|e| ConfigError::Value {
+            key: "retention",
+            found: written.retention.clone(),
+            expected: e.to_string(),
+        })?;
+        if retention < Duration::from_secs(86_400) {
+            return Err(ConfigError::Value {
+                key: "retention",
+                found: written.retention,
+                expected: "at least 1d".to_owned(),
+            });
+        }
+        Ok(Self {
+            home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
+                key: "home",
+                found: written.home.display().to_string(),
+                expected: "the path of a folder".to_owned(),
+            })?,
+            listen,
+            metrics,
+            database: written.database.filter(|url| !url.is_empty()),
+            retention,
+            retention_bytes: written.retention_gb.map(|gb| gb.saturating_mul(1_000_000_000)),
+            names: written.names,
+            log: written.log,
+            log_format: written.log_format,
+        })
+    }
+
+    /// The collector's own folder: its authority, and what the CLI of this host needs.
+    pub fn folder(&self) -> PathBuf {
+        self.home.join("collector")
+    }
+}
+
+impl Written {
+    fn defaults(home: PathBuf) -> Self {
+        Self {
+            home,
+            listen: "0.0.0.0:7443".to_owned(),
+            metrics: None,
+            database: None,
+            retention: "30d".to_owned(),
+            retention_gb: None,
+            names: Vec::new(),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, flags: ServeFlags) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("collector.toml");
+        std::fs::write(&file, toml).unwrap();
+        let flags = ServeFlags { config: Some(file), ..flags };
+        Config::load(&flags, Path::new("/home/of/vedette")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_that_over_defaults() {
+        let flags = ServeFlags { listen: Some("127.0.0.1:9000".to_owned()), ..ServeFlags::default() };
+        let config = load("retention = \"7d\"\nlisten = \"0.0.0.0:1\"", flags).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:9000".parse().unwrap());
+        assert_eq!(config.metrics, "127.0.0.1:9001".parse().unwrap());
+        assert_eq!(config.retention, Duration::from_secs(7 * 86_400));
+        assert_eq!(config.home, Path::new("/home/of/vedette"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_the_nearest() {
+        let error = load("retenton = \"7d\"", ServeFlags::default()).unwrap_err();
+        assert!(error.contains("retenton") && error.contains("did you mean retention"), "{error}");
+        assert!(error.contains("collector.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_was_expected() {
+        for (toml, expected) in [
+            ("listen = \"7443\"", "0.0.0.0:7443"),
+            ("listen = 7443", "listen"),
+            ("retention = \"long\"", "30d"),
+            ("retention = \"1h\"", "at least 1d"),
+            ("metrics = \"0.0.0.0:7444\"", "loopback"),
+            ("log_format = \"xml\"", "log_format"),
+        ] {
+            let error = load(toml, ServeFlags::default()).unwrap_err();
+            assert!(error.contains(expected), "{toml}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let flags = ServeFlags { config: Some("/nowhere/collector.toml".into()), ..ServeFlags::default() };
+        let error = Config::load(&flags, Path::new("/tmp")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/collector.toml"), "{error}");
+    }
+}

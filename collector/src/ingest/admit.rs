@@ -1,0 +1,107 @@
+//! Whether a batch may be stored, and all that is stored beside it. Pure; costs CPU, so it runs off the
+//! asynchronous threads.
+
+use wire::batch::{Batch, BatchError, Header, Sealed};
+use wire::frame::RejectReason;
+use wire::id::StreamId;
+use wire::term;
+use wire::time::{BootTime, WallTime, indexed_time};
+
+use super::rows::{self, Rows};
+use crate::store::Stamp;
+use crate::store::directory::PartEnds;
+use crate::store::streams::Boundary;
+
+/// What a frame says about the batch it carries; the header has to agree.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) stream: StreamId,
+    pub(super) first_seq: u64,
+    pub(super) n_events: u32,
+    pub(super) received: WallTime,
+}
+
+/// A batch that can be read, and what its place in the store needs.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) boundary: Boundary,
+    /// The indexed times of its events, rounded outwards.
+    pub(super) earliest: Stamp,
+    pub(super) latest: Stamp,
+    pub(super) terms: Vec<i64>,
+    pub(super) ends: Option<PartEnds>,
+    pub(super) rows: Rows,
+}
+
+/// Why a batch is refused for good.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: RejectReason,
+    /// For the quarantine.
+    pub(super) said: String,
+}
+
+/// Reads all of a batch.
+pub(super) fn admit(claim: &Claim, sealed: &Sealed) -> Result<Admitted, Refusal> {
+    let batch = Batch::validate(sealed).map_err(|e| refusal(&e))?;
+    contradiction(claim, batch.header())?;
+    let header = batch.header();
+    let (earliest, latest) = indexed(&batch, claim.received).map_err(|e| refusal(&e))?;
+    Ok(Admitted {
+        boundary: Boundary {
+            ledger: header.ledger,
+            sealed: Stamp::floor(header.clock.timestamp(header.sealed)),
+            boot: header.boot,
+        },
+        earliest,
+        latest,
+        terms: term::of_batch(&batch).map_err(|e| refusal(&e))?,
+        ends: PartEnds::of(&batch.spans(), u32::try_from(sealed.payload.len()).unwrap_or(u32::MAX)),
+        rows: rows::of_batch(claim.stream.host, &batch).map_err(|e| refusal(&e))?,
+    })
+}
+
+fn contradiction(claim: &Claim, header: &Header) -> Result<(), Refusal> {
+    let stream = claim.stream;
+    let agrees = header.epoch == stream.epoch
+        && header.lane == stream.lane
+        && header.first_seq == claim.first_seq
+        && header.n_events == claim.n_events;
+    if agrees {
+        return Ok(());
+    }
+    Err(Refusal {
+        reason: RejectReason::Header,
+        said: format!(
+            "header says {}.{} {}+{}, expected {}.{} {}+{} as in its frame",
+            header.epoch,
+            header.lane,
+            header.first_seq,
+            header.n_events,
+            stream.epoch,
+            stream.lane,
+            claim.first_seq,
+            claim.n_events
+        ),
+    })
+}
+
+/// The earliest and the latest indexed time of a batch's events.
+fn indexed(batch: &Batch, received: WallTime) -> Result<(Stamp, Stamp), BatchError> {
+    let clock = batch.header().clock;
+    let times = batch.events()?.times();
+    let all = || times.iter().map(|ns| indexed_time(clock.timestamp(BootTime::from_ns(*ns)), received));
+    let earliest = all().min().unwrap_or(received);
+    let latest = all().max().unwrap_or(received);
+    Ok((Stamp::floor(earliest), Stamp::ceil(latest)))
+}
+
+fn refusal(error: &BatchError) -> Refusal {
+    let reason = match error {
+        BatchError::HeaderVersion { .. } => RejectReason::Header,
+        BatchError::Malformed { part: "header", .. } => RejectReason::Header,
+        BatchError::Limit { .. } => RejectReason::Limit,
+        _ => RejectReason::Payload,
+    };
+    Refusal { reason, said: error.to_string() }
+}

@@ -1,0 +1,63 @@
+//! Vedette's collector: what the whole fleet reports to, and what is searched.
+//!
+//! Must never import `vedette-sensor`, `sensor-bpf` or aya. `sqlx` is named only in [`store`] and where the
+//! store's connections are opened.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`access`] | roles, bearer tokens, and the one table that says who may call what |
+//! | [`api`] | the HTTPS API under `/api/v1` (the only place that names axum) |
+//! | [`ca`] | the certificate authority: who is a host, who is a collector |
+//! | [`config`] | what a collector is told |
+//! | [`enrolment`] | how hosts come into the fleet, and stay in it |
+//! | [`home`] | where state is kept |
+//! | [`ingest`] | from what sensors sent to what is stored: durable, once, answered after the commit |
+//! | [`lineage`] | the tree of a process: ancestors and descendants |
+//! | [`listener`] | takes the connections of sensors (QUIC) |
+//! | [`metrics`] | what is counted, for Prometheus |
+//! | [`merge`] | moves the batches of finished minutes into segments of one host each |
+//! | [`postgres`] | a private PostgreSQL: found, made, started, adopted, stopped |
+//! | [`retention`] | makes partitions ahead of time, drops what is too old or too much |
+//! | [`revocation`] | the hosts whose certificates no longer count |
+//! | [`roster`] | what sessions report, into the host table |
+//! | [`search`] | from a query's text to events, newest first |
+//! | [`serve`] | a running collector: puts the parts together |
+//! | [`session`] | one connection with a sensor, as a pure state machine |
+//! | [`span`] | spans of time as people write them |
+//! | [`store`] | the tables, one file per noun |
+//! | [`tail`] | what has just been stored, for whoever listens |
+
+pub mod access;
+pub mod api;
+pub mod ca;
+pub mod config;
+pub mod enrolment;
+pub mod escape;
+pub mod home;
+pub mod ingest;
+pub mod lineage;
+pub mod listener;
+pub mod merge;
+pub mod metrics;
+pub mod postgres;
+pub mod retention;
+pub mod revocation;
+pub mod roster;
+pub mod search;
+pub mod serve;
+pub mod session;
+pub mod span;
+pub mod store;
+pub mod tail;
+
+/// An error with its causes in one line, for the place where it is handled.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

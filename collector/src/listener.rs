@@ -1,0 +1,215 @@
+//! Takes the connections of sensors: QUIC with mutual TLS, every limit set.
+//!
+//! A thin driver round [`crate::session`]: it moves bytes and time, and decides nothing of what is
+//! stored. What it does decide is who gets in:
+//!
+//! - A client whose address is not proven is asked to prove it (Retry) once many handshakes are in
+//!   progress; above a bound it is refused.
+//! - Without a certificate of the fleet's authority the TLS handshake fails; `identify` then says
+//!   which host it is and whether it may connect.
+//! - One certificate may have several sessions: a sensor that lost its connection is back before the
+//!   old one has timed out. When an older session is still heard of after a newer one has begun,
+//!   the certificate is in two places: [`Finding::Cloned`]. Neither is closed, or a thief could
+//!   silence the host; above four, the oldest is.
+
+mod admit;
+mod connection;
+mod delivery;
+mod limits;
+mod noise;
+mod read;
+mod sessions;
+mod transport;
+
+pub use delivery::{Delivery, Finding, HostIdentity, HostReport, Item, LookupError, Outcome, Sink, Streams};
+pub use limits::ListenerLimits;
+pub use sessions::{Connected, Sessions};
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use quinn::{Endpoint, Incoming, VarInt};
+use rustls_pki_types::CertificateDer;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+use uuid::Uuid;
+use wire::frame::Code;
+
+use self::noise::Noise;
+
+/// Decides who a certificate chain that the TLS layer has verified belongs to, and whether it may
+/// connect now. Called twice for each connection; must not block.
+pub type Identify = Arc<dyn Fn(&[CertificateDer<'_>]) -> Result<HostIdentity, Refusal> + Send + Sync>;
+
+/// Why a verified certificate is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It names no host.
+    #[error("the certificate names no host, expected a SAN URI urn:uuid:…")]
+    NoHost,
+    /// It came with more certificates than one of ours has above it.
+    #[error("the certificate came with {found} others, expected at most {MAX_CHAIN}")]
+    LongChain {
+        /// How many.
+        found: usize,
+    },
+    /// It, or its host, was revoked.
+    #[error("the certificate was revoked")]
+    Revoked,
+}
+
+/// The most certificates of a chain that is looked at; ours have one or two.
+const MAX_CHAIN: usize = 4;
+
+/// What a listener needs to know.
+pub struct ListenerConfig {
+    /// The UDP address to bind.
+    pub listen: SocketAddr,
+    /// TLS: TLS 1.3 only, ALPN [`wire::frame::ALPN`] only, client certificates required. New
+    /// connections follow a change.
+    pub tls: watch::Receiver<Arc<rustls::ServerConfig>>,
+    /// From certificate to host.
+    pub identify: Identify,
+    /// This collector's id.
+    pub collector: Uuid,
+    /// What is let in, and how much.
+    pub limits: ListenerLimits,
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerError {
+    /// The address cannot be bound.
+    #[error("cannot listen on UDP {listen}")]
+    Bind {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The TLS configuration is of no use for QUIC.
+    #[error("the TLS configuration has no TLS 1.3 cipher suite that QUIC can begin with")]
+    Tls,
+}
+
+/// A bound listener.
+pub struct Listener {
+    config: ListenerConfig,
+    endpoint: Endpoint,
+}
+
+/// What all connections of a listener share.
+struct Shared {
+    sink: Sink,
+    sessions: Arc<Sessions>,
+    identify: Identify,
+    collector: Uuid,
+    limits: ListenerLimits,
+    noise: Noise,
+    shutdown: CancellationToken,
+    handshakes: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
+
+impl Listener {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// When it is taken or not ours, or TLS is not fit for QUIC.
+    pub fn bind(mut config: ListenerConfig) -> Result<Self, ListenerError> {
+        let listen = config.listen;
+        let tls = config.tls.borrow_and_update().clone();
+        let server = transport::server(tls, &config.limits)?;
+        let socket = transport::bind(listen).map_err(|source| ListenerError::Bind { listen, source })?;
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let endpoint = Endpoint::new(quinn::EndpointConfig::default(), Some(server), socket, runtime)
+            .map_err(|source| ListenerError::Bind { listen, source })?;
+        Ok(Self { config, endpoint })
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// Takes connections until `shutdown`; then tells every sensor to go elsewhere and waits a few
+    /// seconds for what is in flight.
+    pub async fn run(self, sink: Sink, sessions: Arc<Sessions>, shutdown: CancellationToken) {
+        let Self { config, endpoint } = self;
+        let ListenerConfig { listen, mut tls, identify, collector, limits } = config;
+        let shared = Arc::new(Shared {
+            sink,
+            sessions,
+            identify,
+            collector,
+            noise: Noise::default(),
+            shutdown: shutdown.clone(),
+            handshakes: Arc::new(Semaphore::new(limits.max_handshakes)),
+            connections: Arc::new(Semaphore::new(limits.max_connections)),
+            limits,
+        });
+        info!(%listen, "listening for sensors on UDP {listen}");
+        let tasks = TaskTracker::new();
+        let mut is_tls_watched = true;
+        loop {
+            tokio::select! {
+                incoming = endpoint.accept() => match incoming {
+                    Some(incoming) => shared.clone().consider(incoming, &tasks),
+                    None => break,
+                },
+                changed = tls.changed(), if is_tls_watched => {
+                    is_tls_watched = changed.is_ok();
+                    match transport::server(tls.borrow_and_update().clone(), &shared.limits) {
+                        Ok(server) => endpoint.set_server_config(Some(server)),
+                        Err(e) => error!(error = %e, "cannot use the renewed certificate; the old one stays"),
+                    }
+                }
+                () = shutdown.cancelled() => break,
+            }
+        }
+        tasks.close();
+        drop(tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await);
+        endpoint.close(VarInt::from_u32(Code::SHUTDOWN.0), b"the collector stops");
+        drop(tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await);
+    }
+}
+
+impl Shared {
+    /// Decides what to do with a first packet, before anything is spent on it.
+    fn consider(self: Arc<Self>, incoming: Incoming, tasks: &TaskTracker) {
+        let in_progress = self.limits.max_handshakes - self.handshakes.available_permits();
+        gauge!("collector_handshake_pending").set(in_progress as f64);
+        if in_progress >= self.limits.retry_above && incoming.may_retry() {
+            counter!("collector_handshake_retried_total").increment(1);
+            // An error only says that it was validated already, which `may_retry` has asked.
+            return drop(incoming.retry());
+        }
+        let handshake = self.handshakes.clone().try_acquire_owned();
+        let connection = self.connections.clone().try_acquire_owned();
+        match (handshake, connection) {
+            (Ok(handshake), Ok(connection)) => {
+                tasks.spawn(async move {
+                    let admitted = admit::admit(incoming, &self).await;
+                    drop(handshake);
+                    if let Some((quic, identity)) = admitted {
+                        connection::drive(&self, quic, identity).await;
+                    }
+                    drop(connection);
+                });
+            }
+            _ => {
+                counter!("collector_handshake_refused_total", "reason" => "busy").increment(1);
+                incoming.refuse();
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The hosts whose certificates no longer count, kept at hand so that no connection waits for the store.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wire::frame::Code;
+use wire::id::HostId;
+
+use crate::listener::Sessions;
+use crate::store::{self, Pool, StoreError};
+
+/// How often the store is asked: a host revoked through another collector is cut off here within that.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The revoked hosts, as far as this collector knows, and the sessions that are cut when it learns more.
+#[derive(Debug)]
+pub struct Revocations {
+    hosts: RwLock<HashSet<HostId>>,
+    sessions: Arc<Sessions>,
+}
+
+impl Revocations {
+    /// Knows of none yet; cuts these sessions when it learns of some.
+    pub fn new(sessions: Arc<Sessions>) -> Self {
+        Self { hosts: RwLock::default(), sessions }
+    }
+
+    /// Whether this host was revoked.
+    pub fn contains(&self, host: HostId) -> bool {
+        self.hosts.read().unwrap_or_else(PoisonError::into_inner).contains(&host)
+    }
+
+    /// Learns of a revoked host, and cuts its sessions.
+    pub fn add(&self, host: HostId) {
+        let new = self.hosts.write().unwrap_or_else(PoisonError::into_inner).insert(host);
+        // Also when it was known: a session may have been let in just before it was.
+        let n_cut = self.sessions.cut(host, Code::REVOKED);
+        if new {
+            tracing::info!(host.id = %host, n_cut, "host {host} was revoked, cut {n_cut} sessions");
+        }
+    }
+
+    /// Learns what the store knows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refresh(&self, pool: &Pool) -> Result<(), StoreError> {
+        for host in store::hosts::revoked(pool).await? {
+            self.add(host);
+        }
+        Ok(())
+    }
+
+    /// Learns what the store knows, again and again.
+    pub async fn follow(&self, pool: &Pool, shutdown: CancellationToken) {
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        while shutdown.run_until_cancelled(every.tick()).await.is_some() {
+            let result = self.refresh(pool).await;
+            if let (Err(error), false) = (&result, failing) {
+                tracing::warn!(error = %crate::chain(error), "cannot ask the store for revoked hosts: {error}");
+            }
+            failing = result.is_err();
+        }
+    }
+}

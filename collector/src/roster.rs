@@ -1,0 +1,198 @@
+//! Writes what sessions report of their hosts into the host table, gathered, so that thousands of
+//! heartbeats are one statement.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+use wire::enrolment::HostFacts;
+use wire::frame::sensor::{Facts, Hello};
+use wire::id::HostId;
+use wire::time::WallTime;
+
+use crate::enrolment::facts::tidy;
+use crate::listener::{Finding, HostReport};
+use crate::store::findings::{Found, Kind};
+use crate::store::hosts::{Called, Sighting};
+use crate::store::{self, Pool, Stamp, StoreError};
+
+/// How often what was gathered may be written.
+const TICK: Duration = Duration::from_millis(250);
+/// How many ticks heartbeats are gathered for. Who has just connected is written at the next tick: people
+/// watch for it.
+const TICKS: u32 = 40;
+/// How many findings wait at most for a database that does not answer.
+const MAX_FINDINGS: usize = 1000;
+
+/// Gathers reports and writes them, until the last sender is gone.
+pub async fn run(pool: Pool, mut reports: mpsc::Receiver<HostReport>) {
+    let mut every = tokio::time::interval(TICK);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut gathered = Gathered::default();
+    loop {
+        tokio::select! {
+            report = reports.recv() => match report {
+                Some(report) => gathered.take(report),
+                None => return write(&pool, &mut gathered).await,
+            },
+            _ = every.tick() => {
+                gathered.n_ticks += 1;
+                if gathered.urgent || gathered.n_ticks >= TICKS {
+                    write(&pool, &mut gathered).await;
+                }
+            }
+        }
+    }
+}
+
+/// What has been reported and not yet written: at most one sighting for each host.
+#[derive(Debug, Default)]
+struct Gathered {
+    hosts: HashMap<HostId, Sighting>,
+    findings: Vec<Found>,
+    urgent: bool,
+    n_ticks: u32,
+}
+
+impl Gathered {
+    fn take(&mut self, report: HostReport) {
+        match report {
+            HostReport::Connected { host, address, at, hello } => {
+                let sighting = self.of(host.host, at);
+                sighting.called = Some(called(address.to_string(), &hello));
+                self.urgent = true;
+            }
+            HostReport::Heartbeat { host, at, facts } => {
+                let sighting = self.of(host.host, at);
+                sighting.clock = clock(&facts);
+                sighting.facts = facts_json(&facts);
+            }
+            HostReport::Disconnected { host, at, .. } => {
+                self.of(host.host, at);
+            }
+            HostReport::Finding { host, at, finding } => {
+                self.findings.push(found(host.host, Stamp::floor(at), &finding));
+                self.urgent = true;
+            }
+        }
+    }
+
+    fn of(&mut self, id: HostId, at: WallTime) -> &mut Sighting {
+        let at = Stamp::floor(at);
+        let sighting = self.hosts.entry(id).or_insert(Sighting {
+            id,
+            last_seen: at,
+            called: None,
+            facts: None,
+            clock: None,
+        });
+        sighting.last_seen = sighting.last_seen.max(at);
+        sighting
+    }
+}
+
+async fn write(pool: &Pool, gathered: &mut Gathered) {
+    (gathered.urgent, gathered.n_ticks) = (false, 0);
+    if let Err(error) = write_findings(pool, &mut gathered.findings).await {
+        let (n, error) = (gathered.findings.len(), crate::chain(&error));
+        tracing::warn!(n, error, "cannot write down {n} findings: {error}");
+        gathered.findings.truncate(MAX_FINDINGS);
+    }
+    if gathered.hosts.is_empty() {
+        return;
+    }
+    let sightings: Vec<_> = gathered.hosts.values().cloned().collect();
+    match store::hosts::sighted(pool, &sightings).await {
+        Ok(()) => gathered.hosts.clear(),
+        // Kept, and written with the next: there is at most one for each host.
+        Err(error) => {
+            let (n_hosts, error) = (sightings.len(), crate::chain(&error));
+            tracing::warn!(n_hosts, error, "cannot write down what {n_hosts} hosts reported: {error}");
+        }
+    }
+}
+
+async fn write_findings(pool: &Pool, findings: &mut Vec<Found>) -> Result<(), StoreError> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let mut conn = pool.acquire().await?;
+    while let Some(found) = findings.last() {
+        store::findings::add(&mut conn, found).await?;
+        findings.pop();
+    }
+    Ok(())
+}
+
+fn found(host: HostId, at: Stamp, finding: &Finding) -> Found {
+    let (kind, about, evidence) = match finding {
+        Finding::Cloned { boots: [older, newer], addresses: [first, second] } => (
+            Kind::Clone,
+            "certificate".to_owned(),
+            json!({
+                "boots": [older.to_string(), newer.to_string()],
+                "addresses": [first.to_string(), second.to_string()],
+            }),
+        ),
+        Finding::BrokenChain { epoch, lane, seq } => {
+            (Kind::Chain, format!("{epoch}.{lane}"), json!({"seq": seq, "at": "tombstone"}))
+        }
+    };
+    tracing::warn!(host.id = %host, kind = kind.name(), %evidence, "found something wrong with host {host}");
+    Found { host, kind, about, at, evidence }
+}
+
+fn called(address: String, hello: &Hello) -> Called {
+    Called {
+        address,
+        boot: hello.boot,
+        facts: HostFacts {
+            name: tidy(&hello.host_name, 253),
+            kernel: tidy(&hello.kernel_release, 128),
+            arch: tidy(&hello.arch, 128),
+            sensor_version: tidy(&hello.sensor_version, 128),
+            boot: Some(hello.boot.uuid()),
+        },
+    }
+}
+
+fn clock(facts: &Facts) -> Option<(i64, i64)> {
+    let uncertainty = i64::try_from(facts.clock_uncertainty_ns).ok()?;
+    Some((facts.clock_offset_ns, uncertainty))
+}
+
+/// The facts as JSON that the database takes: without NUL, which its text cannot hold.
+fn facts_json(facts: &Facts) -> Option<String> {
+    let mut facts = facts.clone();
+    for trouble in &mut facts.troubles {
+        *trouble = tidy(trouble, 256);
+    }
+    serde_json::to_string(&facts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::listener::HostIdentity;
+
+    #[test]
+    fn many_reports_of_a_host_become_one_sighting() {
+        let id = HostId::new(Uuid::from_u128(1));
+        let host = HostIdentity { host: id, serial: [1; 16], not_after: 0 };
+        let mut gathered = Gathered::default();
+        for second in [3, 1, 2] {
+            gathered.take(HostReport::Heartbeat {
+                host,
+                at: WallTime::from_unix_ns(second * 1_000_000_000),
+                facts: Box::new(Facts { troubles: vec!["a\0b".to_owned()], ..Facts::default() }),
+            });
+        }
+        let sighting = gathered.hosts.get(&id).expect("one");
+        assert_eq!(gathered.hosts.len(), 1);
+        assert_eq!(sighting.last_seen, Stamp::from_unix_us(3_000_000));
+        assert!(sighting.facts.as_deref().is_some_and(|json| json.contains("\"ab\"")));
+    }
+}

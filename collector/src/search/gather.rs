@@ -1,0 +1,109 @@
+//! What is kept of what was found.
+
+use std::sync::Arc;
+
+use wire::batch::{Batch, BatchError};
+use wire::flat::Outer;
+use wire::id::EventId;
+use wire::time::{BootTime, WallTime, indexed_time};
+
+use super::examine::Located;
+use super::histogram::Scale;
+use super::newest::Newest;
+use super::top::Counts;
+use super::{Gathering, Position, Search};
+
+/// An event that was found, not yet read.
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    pub(super) located: Arc<Located>,
+    /// Its number within the batch.
+    pub(super) number: u32,
+}
+
+/// What a search keeps; each thread has its own, and they are merged.
+#[derive(Clone, Debug)]
+pub(super) enum Gather {
+    Events(Newest<Hit>),
+    Histogram { scale: Scale, counts: Vec<u64> },
+    Top(Counts),
+}
+
+impl Gather {
+    /// Empty.
+    pub(super) fn new(search: &Search) -> Self {
+        match search.gathering {
+            Gathering::Events => Gather::Events(Newest::new(search.limit, search.after)),
+            Gathering::Histogram { n_buckets } => {
+                let scale = Scale::new(search.since, search.until, n_buckets);
+                Gather::Histogram { scale, counts: vec![0; scale.len()] }
+            }
+            Gathering::Top { field } => Gather::Top(Counts::new(field)),
+        }
+    }
+
+    /// Adds what another has.
+    pub(super) fn merge(&mut self, other: Gather) {
+        match (self, other) {
+            (Gather::Events(newest), Gather::Events(other)) => {
+                other.into_items().for_each(|(position, hit)| newest.offer(position, hit));
+            }
+            (Gather::Histogram { counts, .. }, Gather::Histogram { counts: other, .. }) => {
+                counts.iter_mut().zip(other).for_each(|(count, other)| *count += other);
+            }
+            (Gather::Top(counts), Gather::Top(other)) => counts.merge(other),
+            _ => {}
+        }
+    }
+
+    /// Events before this no longer matter.
+    pub(super) fn floor(&self) -> Option<WallTime> {
+        match self {
+            Gather::Events(newest) => newest.floor(),
+            Gather::Histogram { .. } | Gather::Top(_) => None,
+        }
+    }
+
+    /// Keeps what matters of a batch's matching events (their numbers within it, ascending).
+    pub(super) fn take(
+        &mut self,
+        search: &Search,
+        batch: &Batch,
+        outer: &Outer,
+        located: &Arc<Located>,
+        mut selected: Vec<u32>,
+    ) -> Result<(), BatchError> {
+        if selected.is_empty() {
+            return Ok(());
+        }
+        let (times, clock) = (batch.events()?.times(), batch.header().clock);
+        let time = |number: u32| {
+            let ns = times.get(number as usize).copied().unwrap_or_default();
+            indexed_time(clock.timestamp(BootTime::from_ns(ns)), outer.received)
+        };
+        let entry = &located.entry;
+        if entry.earliest.wall() < search.since || entry.latest.wall() > search.until {
+            selected.retain(|number| (search.since..=search.until).contains(&time(*number)));
+        }
+        match self {
+            Gather::Events(newest) => {
+                for number in selected {
+                    let seq = entry.first_seq.saturating_add(u64::from(number));
+                    let position = Position { time: time(number), id: EventId { stream: entry.stream, seq } };
+                    if newest.wants(position) {
+                        newest.offer(position, Hit { located: Arc::clone(located), number });
+                    }
+                }
+            }
+            Gather::Histogram { scale, counts } => {
+                for number in selected {
+                    if let Some(count) = scale.place(time(number)).and_then(|at| counts.get_mut(at)) {
+                        *count += 1;
+                    }
+                }
+            }
+            Gather::Top(counts) => counts.take(batch, outer, &selected)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! The collector's own certificate: made at the start, replaced at half of its life.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::ca::{Authority, CaError, ServerTls};
+
+/// How often it is looked at: the clock may jump, so one long sleep will not do.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// A certificate that could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// It could not be made.
+    #[error("cannot make the collector's certificate (its names are {})", names.join(", "))]
+    Make {
+        /// What it should have been for.
+        names: Vec<String>,
+        /// Why.
+        #[source]
+        source: CaError,
+    },
+    /// TLS does not take it.
+    #[error("cannot use the collector's certificate")]
+    Use(#[from] rustls::Error),
+}
+
+/// What serves TLS now, for both listeners.
+pub(super) struct Certificate {
+    ca: Arc<Authority>,
+    names: Vec<String>,
+    renew_at: OffsetDateTime,
+    quic: watch::Sender<Arc<ServerConfig>>,
+    https: axum_server::tls_rustls::RustlsConfig,
+}
+
+impl Certificate {
+    pub(super) fn new(ca: Arc<Authority>, names: Vec<String>) -> Result<Self, CertificateError> {
+        let (tls, renew_at) = make(&ca, &names)?;
+        let https = axum_server::tls_rustls::RustlsConfig::from_config(tls.https);
+        Ok(Self { ca, names, renew_at, quic: watch::Sender::new(tls.quic), https })
+    }
+
+    pub(super) fn quic(&self) -> watch::Receiver<Arc<ServerConfig>> {
+        self.quic.subscribe()
+    }
+
+    pub(super) fn https(&self) -> axum_server::tls_rustls::RustlsConfig {
+        self.https.clone()
+    }
+
+    /// Replaces the certificate in time, until `shutdown`.
+    pub(super) async fn keep_fresh(mut self, shutdown: CancellationToken) {
+        let mut every = tokio::time::interval(LOOK);
+        while shutdown.run_until_cancelled(every.tick()).await.is_some() {
+            if OffsetDateTime::now_utc() < self.renew_at {
+                continue;
+            }
+            match make(&self.ca, &self.names) {
+                Ok((tls, renew_at)) => {
+                    self.https.reload_from_config(tls.https);
+                    self.quic.send_replace(tls.quic);
+                    self.renew_at = renew_at;
+                    tracing::info!("replaced the collector's certificate");
+                }
+                Err(error) => {
+                    let error = crate::chain(&error);
+                    tracing::error!(error, "cannot replace the collector's certificate: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// What the API may be called by: what the settings say, the host's name, the address it listens
+/// on, and loopback.
+pub(super) fn names(configured: &[String], listen: SocketAddr) -> Vec<String> {
+    let mut names = configured.to_vec();
+    if let Ok(name) = nix::unistd::gethostname()
+        && let Ok(name) = name.into_string()
+        && name.is_ascii()
+        && !name.is_empty()
+    {
+        names.push(name);
+    }
+    if !listen.ip().is_unspecified() {
+        names.push(listen.ip().to_string());
+    }
+    names.extend(["localhost".to_owned(), IpAddr::from([127, 0, 0, 1]).to_string(), "::1".to_owned()]);
+    names
+}
+
+fn make(ca: &Authority, names: &[String]) -> Result<(ServerTls, OffsetDateTime), CertificateError> {
+    let certificate = ca
+        .certify_collector(names, OffsetDateTime::now_utc())
+        .map_err(|source| CertificateError::Make { names: names.to_vec(), source })?;
+    Ok((ca.server_tls(&certificate, wire::frame::ALPN)?, certificate.renew_at))
+}

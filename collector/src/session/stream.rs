@@ -1,0 +1,99 @@
+//! One stream as one connection sees it.
+
+use std::time::Instant;
+
+use wire::batch::Digest;
+use wire::frame::collector::Watermark;
+
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// The newest data stream that carries it; older ones are let go. 0 before the first.
+    pub(super) wire: u64,
+    is_open: bool,
+    /// The number that must come next on it.
+    pub(super) next: u64,
+    /// Deliveries the store has not answered.
+    pub(super) outstanding: u32,
+    pub(super) stall: Option<Stall>,
+    pub(super) to_acknowledge: Option<(u64, Digest)>,
+    /// The sizes of what was let go while stalled. Their credit is given back only when the sensor
+    /// is told where to start, or it would go on sending for nothing.
+    let_go: Vec<u64>,
+}
+
+/// Why what comes is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stall {
+    /// The watermark is to be looked up, not before this.
+    Until(Instant),
+    /// It is being looked up.
+    Asked,
+    /// The sensor was told.
+    Told,
+}
+
+impl Stream {
+    /// Takes note of a data stream that carries it. Gives the sizes of what was let go before.
+    pub(super) fn opened(&mut self, wire: u64, from: u64) -> Vec<u64> {
+        if wire > self.wire {
+            self.wire = wire;
+            self.is_open = true;
+            self.next = from;
+            self.stall = None;
+            return std::mem::take(&mut self.let_go);
+        }
+        Vec::new()
+    }
+
+    pub(super) fn wire_closed(&mut self, wire: u64) {
+        if self.wire == wire {
+            self.is_open = false;
+        }
+    }
+
+    /// Lets go of something that came while stalled.
+    pub(super) fn let_go(&mut self, bytes: u64) {
+        self.let_go.push(bytes);
+    }
+
+    /// Lets go what comes until the sensor starts anew.
+    pub(super) fn stall(&mut self, until: Instant) {
+        self.stall = match self.stall {
+            Some(Stall::Until(before)) => Some(Stall::Until(before.max(until))),
+            _ => Some(Stall::Until(until)),
+        };
+    }
+
+    /// The sensor is being told where to start. Gives the sizes of what was let go.
+    pub(super) fn tell(&mut self, watermark: Watermark) -> Vec<u64> {
+        self.stall = Some(Stall::Told);
+        self.to_acknowledge = self.to_acknowledge.filter(|(next_seq, _)| *next_seq > watermark.next_seq);
+        std::mem::take(&mut self.let_go)
+    }
+
+    /// Will acknowledge this, unless more is to be already.
+    pub(super) fn acknowledge(&mut self, next_seq: u64, digest: Digest) {
+        if self.to_acknowledge.is_none_or(|(before, _)| before < next_seq) {
+            self.to_acknowledge = Some((next_seq, digest));
+        }
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        self.stall == Some(Stall::Asked)
+    }
+
+    /// When the watermark may be looked up: only once every delivery is answered, as an answer may
+    /// move it.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        match self.stall {
+            Some(Stall::Until(at)) if self.outstanding == 0 => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether anything depends on what is known of it.
+    pub(super) fn is_needed(&self) -> bool {
+        let is_asking = matches!(self.stall, Some(Stall::Until(_) | Stall::Asked));
+        self.is_open || self.outstanding > 0 || self.to_acknowledge.is_some() || is_asking
+    }
+}

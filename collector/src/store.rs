@@ -1,0 +1,126 @@
+//! The store: PostgreSQL as the only place where events are, one file per noun.
+//!
+//! Functions are free and take a connection; each noun's file is the only one that writes its table.
+//! Every statement stands in [`statements::ALL`] with its kind, and routed ones name the bucket.
+//!
+//! | file | table |
+//! |---|---|
+//! | [`streams`] | `stream`: how far each (host, epoch, lane) is stored |
+//! | [`fresh`], [`segment`] | the batches: last minutes, and for good; writing |
+//! | [`candidates`], [`slices`] | the same two, reading: which segments may match, and bytes out of them |
+//! | [`directory`] | what lies where in a segment |
+//! | [`reader`] | a connection for one search, cancelled when it goes away |
+//! | [`process`], [`connection`], [`executables`] | the narrow rows beside the batches; writing |
+//! | [`gaps`], [`quarantine`], [`findings`] | what is known to be missing, refused, or odd |
+//! | [`progress`] | `merge`: how far fresh has been merged, and the merger's lease |
+//! | [`hosts`], [`tokens`], [`enrolment`], [`audit`] | small tables: who is in the fleet, who may call, who did what |
+//! | [`partitions`] | made ahead, dropped by retention |
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+
+pub mod address;
+pub mod audit;
+pub mod candidates;
+pub mod connection;
+mod copy;
+pub mod directory;
+pub mod enrolment;
+pub mod executables;
+mod fault;
+pub mod findings;
+pub mod fresh;
+pub mod gaps;
+pub mod hosts;
+pub mod partitions;
+pub mod process;
+pub mod progress;
+pub mod quarantine;
+pub mod reader;
+pub mod segment;
+pub mod size;
+pub mod slices;
+pub mod stamp;
+pub mod statements;
+pub mod streams;
+pub mod tokens;
+
+pub use fault::{Fault, StoreError};
+pub use stamp::Stamp;
+
+/// Connections to the store.
+pub type Pool = PgPool;
+/// One connection to the store.
+pub type Conn = PgConnection;
+/// Begins transactions of a connection.
+pub use sqlx::Connection as Begin;
+
+/// The tables, in the order they are made.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// A pool of connections to `url`, made when first needed.
+///
+/// # Errors
+/// When `url` is not a PostgreSQL URL. An unreachable server shows at first use.
+pub fn pool(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(std::time::Duration::from_secs(10))
+        .connect_lazy_with(options.application_name("vedette-collector")))
+}
+
+/// A connection for ingest alone, made like those of `pool`.
+///
+/// Its joins go row by row in the order of their arrays, through indexes: so the rows of `stream` are
+/// locked in one order by every collector. A statement that hangs is given up.
+///
+/// # Errors
+/// When the server is unreachable.
+pub async fn ingest_connection(pool: &PgPool) -> Result<PgConnection, StoreError> {
+    let options = (*pool.connect_options()).clone().application_name("vedette-ingest").options([
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_seqscan", "off"),
+        ("statement_timeout", "30s"),
+        ("idle_in_transaction_session_timeout", "60s"),
+    ]);
+    Ok(PgConnection::connect_with(&options).await?)
+}
+
+/// Connections of their own to where `pool` leads: what takes many and for long does not starve the rest.
+pub fn beside(pool: &PgPool, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(std::time::Duration::from_secs(10))
+        .connect_lazy_with((*pool.connect_options()).clone())
+}
+
+/// Brings the tables up to this version and makes the partitions of the next minutes and days.
+///
+/// # Errors
+/// When the server is unreachable, or was used by a newer version.
+pub async fn migrate(pool: &PgPool, now: Stamp) -> Result<(), StoreError> {
+    MIGRATOR.run(pool).await?;
+    let mut conn = pool.acquire().await?;
+    progress::ensure(&mut conn, Group::WHOLE, now).await?;
+    partitions::ensure_ahead(&mut conn, now).await?;
+    Ok(())
+}
+
+/// The hosts whose rows are written through one connection in one transaction, named by its first bucket.
+///
+/// On plain PostgreSQL there is one; where buckets live on several servers, one per server. No
+/// transaction spans two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Group(i16);
+
+impl Group {
+    /// All buckets: plain PostgreSQL.
+    pub const WHOLE: Group = Group(0);
+
+    /// The bucket that stands for the group in `fresh` and `merge`.
+    pub const fn bucket(self) -> i16 {
+        self.0
+    }
+}

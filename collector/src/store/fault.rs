@@ -1,0 +1,120 @@
+//! What went wrong in the database, and what that means for what was being stored.
+
+/// A statement that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database said no, or could not be reached.
+    #[error("database")]
+    Database(#[from] sqlx::Error),
+    /// The tables could not be brought up to this version.
+    #[error("could not migrate the database")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A stored directory that this version cannot read.
+    #[error("directory of segment {id} is not readable: {what}")]
+    Directory {
+        /// The segment.
+        id: uuid::Uuid,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// What was to be received into has been merged already: the clock is behind.
+    #[error("{received} is already merged, up to {merged_upto}")]
+    Merged {
+        /// The time it was to be stored under.
+        received: super::Stamp,
+        /// How far the merger has come.
+        merged_upto: super::Stamp,
+    },
+    /// A stream was moved on by someone else although its row was locked.
+    #[error("{n} of {expected} streams moved on under a lock")]
+    Moved {
+        /// Rows updated.
+        n: usize,
+        /// Rows that were to be updated.
+        expected: usize,
+    },
+}
+
+/// What a failure means for the work at hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Nobody's fault, may work later: the server is away, full or busy, or another transaction won.
+    Transient,
+    /// A partition for that time is not there yet.
+    NoPartition,
+    /// The values themselves cannot be stored.
+    Data,
+    /// The statement is wrong: a bug, or tables of another version.
+    Bug,
+}
+
+impl StoreError {
+    /// No answer came in time.
+    pub fn timed_out() -> Self {
+        Self::Database(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether another transaction was in the way, so that trying again at once makes sense.
+    pub fn is_contention(&self) -> bool {
+        match self {
+            StoreError::Merged { .. } | StoreError::Moved { .. } => true,
+            StoreError::Database(sqlx::Error::Database(e)) => {
+                matches!(e.code().as_deref(), Some("40001" | "40P01" | "55P03"))
+            }
+            _ => false,
+        }
+    }
+
+    /// What it means for the work at hand.
+    pub fn fault(&self) -> Fault {
+        match self {
+            StoreError::Database(sqlx::Error::Database(e)) => {
+                of_code(e.code().as_deref().unwrap_or(""), e.message())
+            }
+            StoreError::Database(
+                sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. },
+            ) => Fault::Data,
+            StoreError::Database(
+                sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                | sqlx::Error::TypeNotFound { .. }
+                | sqlx::Error::Configuration(_),
+            ) => Fault::Bug,
+            StoreError::Database(_) | StoreError::Merged { .. } | StoreError::Moved { .. } => {
+                Fault::Transient
+            }
+            StoreError::Migrate(_) | StoreError::Directory { .. } => Fault::Bug,
+        }
+    }
+}
+
+/// By SQLSTATE (PostgreSQL 15, appendix A).
+fn of_code(code: &str, message: &str) -> Fault {
+    match code {
+        // A partitioned table answers so when no partition takes the row; we have no such checks on it.
+        "23514" if message.starts_with("no partition of relation") => Fault::NoPartition,
+        // Rolled back, resources, limits that pass, operator intervention, server errors, connection.
+        _ if ["40", "53", "55", "57", "58", "08", "25", "XX"].iter().any(|class| code.starts_with(class)) => {
+            Fault::Transient
+        }
+        // Program limits (a row too big), data, integrity.
+        _ if ["54", "22", "23"].iter().any(|class| code.starts_with(class)) => Fault::Data,
+        _ => Fault::Bug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart() {
+        assert_eq!(of_code("53100", "could not extend file"), Fault::Transient);
+        assert_eq!(of_code("57P01", "terminating connection"), Fault::Transient);
+        assert_eq!(of_code("23514", "no partition of relation \"fresh\" found for row"), Fault::NoPartition);
+        assert_eq!(of_code("23514", "new row violates check constraint"), Fault::Data);
+        assert_eq!(of_code("22021", "invalid byte sequence"), Fault::Data);
+        assert_eq!(of_code("42P01", "relation does not exist"), Fault::Bug);
+    }
+}

@@ -1,0 +1,218 @@
+//! Reading, second step: bytes out of segments, by key.
+//!
+//! A segment that is gone (dropped by retention, or fresh and merged meanwhile) is left out of the answer.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::candidates::{Place, SegmentKey};
+use super::directory::{self, Entry};
+use super::statements::{Statement, routed};
+use super::{Stamp, StoreError};
+
+/// A segment's table of contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The distinct terms of its batches, ascending; an entry's terms are positions in it.
+    pub terms: Vec<i64>,
+    /// Its batches.
+    pub entries: Vec<Entry>,
+}
+
+impl Contents {
+    /// Whether a batch has, of each of these lists, at least one term: see [`super::candidates::Wanted::terms`].
+    pub fn has(&self, entry: &Entry, terms: &[Vec<i64>]) -> bool {
+        let has = |term: &i64| match self.terms.binary_search(term) {
+            Err(_) => false,
+            Ok(_) if entry.terms.is_empty() => true,
+            Ok(at) => u16::try_from(at).is_ok_and(|at| entry.terms.binary_search(&at).is_ok()),
+        };
+        terms.iter().all(|any| any.iter().any(has))
+    }
+}
+
+pub(super) const STATEMENTS: &[Statement] = &[CONTENTS_FRESH, CONTENTS_MERGED, SLICES_FRESH, SLICES_MERGED];
+
+// `limit 1` keeps the planner at one index lookup per key, whatever it thinks of the tables' sizes.
+const CONTENTS_FRESH: Statement = routed(
+    "slices.contents_fresh",
+    "select k.n, {terms}, s.directory
+       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) with ordinality as k (id, received, latest, n)
+      cross join lateral (
+            select terms, directory from fresh
+             where bucket = any($1) and received = k.received and latest = k.latest and id = k.id
+             limit 1) s",
+);
+
+const CONTENTS_MERGED: Statement = routed(
+    "slices.contents_merged",
+    "select k.n, {terms}, s.directory
+       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::uuid[])
+            with ordinality as k (id, received, latest, bucket, host, n)
+      cross join lateral (
+            select terms, directory from segment
+             where bucket = any($1) and bucket = k.bucket and host = k.host
+               and received = k.received and latest = k.latest and id = k.id
+             limit 1) s",
+);
+
+const SLICES_FRESH: Statement = routed(
+    "slices.fresh",
+    "select k.n, s.slice
+       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::integer[])
+            with ordinality as k (id, received, latest, at, len, n)
+      cross join lateral (
+            select substring(payload from k.at + 1 for k.len) as slice from fresh
+             where bucket = any($1) and received = k.received and latest = k.latest and id = k.id
+             limit 1) s",
+);
+
+const SLICES_MERGED: Statement = routed(
+    "slices.merged",
+    "select k.n, s.slice
+       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::integer[],
+                   $7::smallint[], $8::uuid[])
+            with ordinality as k (id, received, latest, at, len, bucket, host, n)
+      cross join lateral (
+            select substring(payload from k.at + 1 for k.len) as slice from segment
+             where bucket = any($1) and bucket = k.bucket and host = k.host
+               and received = k.received and latest = k.latest and id = k.id
+             limit 1) s",
+);
+
+/// The terms and directory of each segment; `None` where it is gone. In the order of `keys`.
+///
+/// # Errors
+/// When the database fails, or a directory is not readable.
+pub async fn contents(
+    conn: &mut PgConnection,
+    keys: &[SegmentKey],
+) -> Result<Vec<Option<Contents>>, StoreError> {
+    read(conn, keys, "s.terms").await
+}
+
+async fn read(
+    conn: &mut PgConnection,
+    keys: &[SegmentKey],
+    terms: &'static str,
+) -> Result<Vec<Option<Contents>>, StoreError> {
+    let mut found: Vec<Option<Contents>> = vec![None; keys.len()];
+    for merged in [false, true] {
+        let part = Part::new(keys.iter().enumerate(), merged);
+        if part.n.is_empty() {
+            continue;
+        }
+        let statement = if merged { CONTENTS_MERGED } else { CONTENTS_FRESH };
+        let mut query = sqlx::query(AssertSqlSafe(statement.sql.replace("{terms}", terms)))
+            .bind(&part.distinct_buckets)
+            .bind(&part.ids)
+            .bind(&part.received)
+            .bind(&part.latest);
+        if merged {
+            query = query.bind(&part.buckets).bind(&part.hosts);
+        }
+        for row in query.fetch_all(&mut *conn).await? {
+            let (Some(n), Some(id)) = part.place(row.try_get("n")?) else { continue };
+            let entries = directory::decode(id, row.try_get("directory")?)?;
+            if let Some(slot) = found.get_mut(n) {
+                let terms = row.try_get::<Option<_>, _>("terms")?.unwrap_or_default();
+                *slot = Some(Contents { terms, entries });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The directory of each segment, without its terms; `None` where it is gone. In the order of `keys`.
+///
+/// # Errors
+/// When the database fails, or a directory is not readable.
+pub async fn directories(
+    conn: &mut PgConnection,
+    keys: &[SegmentKey],
+) -> Result<Vec<Option<Vec<Entry>>>, StoreError> {
+    let found = read(conn, keys, "null::bigint[] as terms").await?;
+    Ok(found.into_iter().map(|found| found.map(|contents| contents.entries)).collect())
+}
+
+/// Ranges of bytes out of the payloads of segments; `None` where the segment is gone. In the order of `wanted`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn slices(
+    conn: &mut PgConnection,
+    wanted: &[(SegmentKey, Range<u32>)],
+) -> Result<Vec<Option<Bytes>>, StoreError> {
+    let mut found = vec![None; wanted.len()];
+    for merged in [false, true] {
+        let part = Part::new(wanted.iter().map(|(key, _)| key).enumerate(), merged);
+        if part.n.is_empty() {
+            continue;
+        }
+        let ranges = part.n.iter().filter_map(|n| wanted.get(*n)).map(|(_, range)| range);
+        let (at, len): (Vec<i32>, Vec<i32>) =
+            ranges.map(|r| (r.start as i32, r.end.saturating_sub(r.start) as i32)).unzip();
+        let statement = if merged { SLICES_MERGED } else { SLICES_FRESH };
+        let mut query = sqlx::query(statement.sql)
+            .bind(&part.distinct_buckets)
+            .bind(&part.ids)
+            .bind(&part.received)
+            .bind(&part.latest)
+            .bind(&at)
+            .bind(&len);
+        if merged {
+            query = query.bind(&part.buckets).bind(&part.hosts);
+        }
+        for row in query.fetch_all(&mut *conn).await? {
+            let (Some(n), _) = part.place(row.try_get("n")?) else { continue };
+            if let Some(slot) = found.get_mut(n) {
+                *slot = Some(Bytes::from(row.try_get::<Vec<u8>, _>("slice")?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The keys of one of the two tables, as the arrays its statements take.
+#[derive(Default)]
+struct Part {
+    n: Vec<usize>,
+    distinct_buckets: Vec<i16>,
+    ids: Vec<Uuid>,
+    received: Vec<Stamp>,
+    latest: Vec<Stamp>,
+    buckets: Vec<i16>,
+    hosts: Vec<Uuid>,
+}
+
+impl Part {
+    fn new<'a>(keys: impl Iterator<Item = (usize, &'a SegmentKey)>, merged: bool) -> Self {
+        let mut part = Self::default();
+        for (n, key) in keys {
+            match key.place {
+                Place::Merged(host) if merged => part.hosts.push(host.uuid()),
+                Place::Fresh if !merged => {}
+                _ => continue,
+            }
+            part.n.push(n);
+            part.ids.push(key.id);
+            part.received.push(key.received);
+            part.latest.push(key.latest);
+            part.buckets.push(key.bucket);
+        }
+        part.distinct_buckets = part.buckets.clone();
+        part.distinct_buckets.sort_unstable();
+        part.distinct_buckets.dedup();
+        part
+    }
+
+    /// Which key the statement's `n` (from 1) stands for.
+    fn place(&self, n: i64) -> (Option<usize>, Option<Uuid>) {
+        let at = usize::try_from(n).ok().and_then(|n| n.checked_sub(1));
+        (at.and_then(|at| self.n.get(at).copied()), at.and_then(|at| self.ids.get(at).copied()))
+    }
+}

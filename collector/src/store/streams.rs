@@ -1,0 +1,358 @@
+//! `stream`: how far each (host, epoch, lane) has been stored.
+
+use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+use uuid::Uuid;
+use wire::batch::Digest;
+use wire::id::{BootId, Epoch, HostId, Lane, StreamId};
+use wire::ledger::Ledger;
+
+use super::statements::{Statement, fan_out, insert, routed};
+use super::{Stamp, StoreError};
+
+/// Where a stream stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// The number of the first event not yet stored.
+    pub next_seq: u64,
+    /// The digest of the chain up to there.
+    pub digest: Digest,
+}
+
+impl Position {
+    /// Where a stream stands that nothing has come of.
+    pub const START: Position = Position { next_seq: 0, digest: Digest::START };
+}
+
+/// How one transaction moves a stream on.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    /// The stream.
+    pub stream: StreamId,
+    /// Where it must stand.
+    pub from: Position,
+    /// Where it stands then.
+    pub to: Position,
+    /// Events stored, shed and refused in between.
+    pub n_stored: u64,
+    /// See `n_stored`.
+    pub n_shed: u64,
+    /// See `n_stored`.
+    pub n_rejected: u64,
+    /// What the last batch in between says, if there was one.
+    pub boundary: Option<Boundary>,
+    /// When the last of it was received.
+    pub received: Stamp,
+}
+
+/// What a batch says about its stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Boundary {
+    /// The counters after it.
+    pub ledger: Ledger,
+    /// When it was sealed, corrected.
+    pub sealed: Stamp,
+    /// The boot its events happened in.
+    pub boot: BootId,
+}
+
+/// A stream with its counters, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The stream.
+    pub stream: StreamId,
+    /// Where it stands.
+    pub position: Position,
+    /// Events stored.
+    pub n_stored: u64,
+    /// Events the sensor shed.
+    pub n_shed: u64,
+    /// Events the collector refused.
+    pub n_rejected: u64,
+    /// The sensor's counters at the last batch's boundary.
+    pub ledger: Ledger,
+    /// When the first and the last of it was received.
+    pub first_received: Stamp,
+    /// See `first_received`.
+    pub last_received: Stamp,
+    /// When its last batch was sealed, corrected.
+    pub sealed: Option<Stamp>,
+    /// The boot its last batch happened in.
+    pub boot: Option<BootId>,
+}
+
+pub(super) const STATEMENTS: &[Statement] = &[CREATE, POSITIONS, ADVANCE, OF_HOST, TOTALS, EXPIRE];
+
+const CREATE: Statement = insert(
+    "stream.create",
+    "insert into stream (bucket, host, epoch, lane, next_seq, digest, n_stored, n_shed, n_rejected,
+            generated, merged, lost, dropped, first_received, last_received)
+     select bucket, host, epoch, lane, 0, $5, 0, 0, 0, 0, 0, 0, 0, $6, $6
+       from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::smallint[]) as k (bucket, host, epoch, lane)
+         on conflict (bucket, host, epoch, lane) do nothing",
+);
+
+// The list of buckets stands on the side of the arrays: on that of the table, PostgreSQL 15 goes through the whole
+// list for every row it looks up. Ingest talks to the server that holds the group, so nothing is routed by it.
+const POSITIONS: Statement = routed(
+    "stream.positions",
+    "select s.host, s.epoch, s.lane, s.next_seq, s.digest
+       from unnest($2::smallint[], $3::uuid[], $4::uuid[], $5::smallint[]) as k (bucket, host, epoch, lane)
+       join stream s on s.bucket = k.bucket and s.host = k.host and s.epoch = k.epoch and s.lane = k.lane
+      where k.bucket = any($1)",
+);
+
+// The rows are updated, and so locked, in the order of the arrays, which the caller has sorted: ingest's
+// connections do not join in any other way than row by row (see `ingest`).
+const ADVANCE: Statement = routed(
+    "stream.advance",
+    "update stream s
+        set next_seq = k.next_seq, digest = k.digest, n_stored = s.n_stored + k.n_stored,
+            n_shed = s.n_shed + k.n_shed, n_rejected = s.n_rejected + k.n_rejected,
+            generated = coalesce(k.generated, s.generated), merged = coalesce(k.merged, s.merged),
+            lost = coalesce(k.lost, s.lost), dropped = coalesce(k.dropped, s.dropped),
+            last_received = greatest(s.last_received, k.received),
+            sealed = coalesce(k.sealed, s.sealed), boot = coalesce(k.boot, s.boot)
+       from unnest($2::smallint[], $3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bytea[],
+                   $8::bigint[], $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[],
+                   $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+                   $17::timestamptz[], $18::timestamptz[], $19::uuid[])
+            as k (bucket, host, epoch, lane, first_seq, before, next_seq, digest, n_stored, n_shed, n_rejected,
+                  generated, merged, lost, dropped, received, sealed, boot)
+      where k.bucket = any($1)
+        and s.bucket = k.bucket and s.host = k.host and s.epoch = k.epoch and s.lane = k.lane
+        and s.next_seq = k.first_seq and s.digest = k.before",
+);
+
+const OF_HOST: Statement = routed(
+    "stream.of_host",
+    "select host, epoch, lane, next_seq, digest, n_stored, n_shed, n_rejected, generated, merged, lost, dropped,
+            first_received, last_received, sealed, boot
+       from stream where bucket = $1 and host = $2
+      order by last_received desc limit $3",
+);
+
+const TOTALS: Statement = fan_out(
+    "stream.totals",
+    "select host, count(*) as n_streams, sum(n_stored)::bigint as n_stored, sum(n_shed)::bigint as n_shed,
+            sum(n_rejected)::bigint as n_rejected, sum(lost)::bigint as lost, sum(dropped)::bigint as dropped,
+            sum(generated)::bigint as generated, sum(merged)::bigint as merged, max(last_received) as last_received
+       from stream group by host",
+);
+
+const EXPIRE: Statement =
+    routed("stream.expire", "delete from stream where bucket = any($1) and last_received < $2");
+
+/// Makes rows for streams that have none, at [`Position::START`]. Streams are sorted by the caller.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create(
+    conn: &mut PgConnection,
+    streams: &[StreamId],
+    received: Stamp,
+) -> Result<(), StoreError> {
+    let keys = Keys::new(streams.iter());
+    sqlx::query(CREATE.sql)
+        .bind(&keys.buckets)
+        .bind(&keys.hosts)
+        .bind(&keys.epochs)
+        .bind(&keys.lanes)
+        .bind(&Digest::START.0[..])
+        .bind(received)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Where these streams stand; those without a row are left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn positions(
+    conn: &mut PgConnection,
+    streams: &[StreamId],
+) -> Result<Vec<(StreamId, Position)>, StoreError> {
+    let keys = Keys::new(streams.iter());
+    let rows = sqlx::query(POSITIONS.sql)
+        .bind(keys.distinct_buckets())
+        .bind(&keys.buckets)
+        .bind(&keys.hosts)
+        .bind(&keys.epochs)
+        .bind(&keys.lanes)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| Ok((stream_id(row)?, position(row)?))).collect()
+}
+
+/// Moves these streams on, each where it stands as expected, and returns how many were. Sorted by stream.
+///
+/// The caller rolls back when they are not all: someone else stored something meanwhile.
+///
+/// # Errors
+/// When the database fails.
+pub async fn advance(conn: &mut PgConnection, advances: &[Advance]) -> Result<u64, StoreError> {
+    let keys = Keys::new(advances.iter().map(|a| &a.stream));
+    let number = |f: fn(&Advance) -> u64| advances.iter().map(|a| f(a).cast_signed()).collect::<Vec<_>>();
+    let counter = |f: fn(&Ledger) -> u64| {
+        advances.iter().map(|a| a.boundary.map(|b| f(&b.ledger).cast_signed())).collect::<Vec<_>>()
+    };
+    let done = sqlx::query(ADVANCE.sql)
+        .bind(keys.distinct_buckets())
+        .bind(&keys.buckets)
+        .bind(&keys.hosts)
+        .bind(&keys.epochs)
+        .bind(&keys.lanes)
+        .bind(number(|a| a.from.next_seq))
+        .bind(advances.iter().map(|a| &a.from.digest.0[..]).collect::<Vec<_>>())
+        .bind(number(|a| a.to.next_seq))
+        .bind(advances.iter().map(|a| &a.to.digest.0[..]).collect::<Vec<_>>())
+        .bind(number(|a| a.n_stored))
+        .bind(number(|a| a.n_shed))
+        .bind(number(|a| a.n_rejected))
+        .bind(counter(|l| l.generated))
+        .bind(counter(|l| l.merged))
+        .bind(counter(|l| l.lost))
+        .bind(counter(|l| l.dropped))
+        .bind(advances.iter().map(|a| a.received).collect::<Vec<_>>())
+        .bind(advances.iter().map(|a| a.boundary.map(|b| b.sealed)).collect::<Vec<_>>())
+        .bind(advances.iter().map(|a| a.boundary.map(|b| b.boot.uuid())).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// A host's streams, the one last heard of first, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_host(conn: &mut PgConnection, host: HostId, limit: u32) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(OF_HOST.sql)
+        .bind(host.bucket())
+        .bind(host.uuid())
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(record).collect()
+}
+
+/// The counters of all of a host's streams together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// The host.
+    pub host: HostId,
+    /// How many streams.
+    pub n_streams: u64,
+    /// Events stored.
+    pub n_stored: u64,
+    /// Events the sensor shed.
+    pub n_shed: u64,
+    /// Events the collector refused.
+    pub n_rejected: u64,
+    /// The sensor's counters.
+    pub ledger: Ledger,
+    /// When anything was last received.
+    pub last_received: Stamp,
+}
+
+/// The counters of every host that has streams.
+///
+/// # Errors
+/// When the database fails.
+pub async fn totals(conn: &mut PgConnection) -> Result<Vec<Totals>, StoreError> {
+    let rows = sqlx::query(TOTALS.sql).fetch_all(conn).await?;
+    let total = |row: &PgRow| {
+        let number = |name| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(name)?.cast_unsigned());
+        Ok(Totals {
+            host: HostId::new(row.try_get("host")?),
+            n_streams: number("n_streams")?,
+            n_stored: number("n_stored")?,
+            n_shed: number("n_shed")?,
+            n_rejected: number("n_rejected")?,
+            ledger: Ledger {
+                generated: number("generated")?,
+                merged: number("merged")?,
+                lost: number("lost")?,
+                dropped: number("dropped")?,
+            },
+            last_received: row.try_get("last_received")?,
+        })
+    };
+    rows.iter().map(total).collect()
+}
+
+/// Forgets the streams that nothing has come of since `before`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn expire(conn: &mut PgConnection, buckets: &[i16], before: Stamp) -> Result<u64, StoreError> {
+    Ok(sqlx::query(EXPIRE.sql).bind(buckets).bind(before).execute(conn).await?.rows_affected())
+}
+
+fn record(row: &PgRow) -> Result<Record, StoreError> {
+    let number = |name| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(name)?.cast_unsigned());
+    Ok(Record {
+        stream: stream_id(row)?,
+        position: position(row)?,
+        n_stored: number("n_stored")?,
+        n_shed: number("n_shed")?,
+        n_rejected: number("n_rejected")?,
+        ledger: Ledger {
+            generated: number("generated")?,
+            merged: number("merged")?,
+            lost: number("lost")?,
+            dropped: number("dropped")?,
+        },
+        first_received: row.try_get("first_received")?,
+        last_received: row.try_get("last_received")?,
+        sealed: row.try_get("sealed")?,
+        boot: row.try_get::<Option<Uuid>, _>("boot")?.map(BootId::new),
+    })
+}
+
+fn stream_id(row: &PgRow) -> Result<StreamId, StoreError> {
+    let lane: i16 = row.try_get("lane")?;
+    Ok(StreamId {
+        host: HostId::new(row.try_get("host")?),
+        epoch: Epoch::new(row.try_get("epoch")?),
+        lane: if lane == Lane::Critical as i16 { Lane::Critical } else { Lane::Bulk },
+    })
+}
+
+fn position(row: &PgRow) -> Result<Position, StoreError> {
+    let digest: &[u8] = row.try_get("digest")?;
+    let digest = digest.try_into().map_err(|e| sqlx::Error::ColumnDecode {
+        index: "digest".into(),
+        source: Box::<dyn std::error::Error + Send + Sync>::from(format!("{e}: {} bytes", digest.len())),
+    })?;
+    let next_seq = row.try_get::<i64, _>("next_seq")?.cast_unsigned();
+    Ok(Position { next_seq, digest: Digest(digest) })
+}
+
+/// The columns of streams' keys, as arrays.
+struct Keys {
+    buckets: Vec<i16>,
+    hosts: Vec<Uuid>,
+    epochs: Vec<Uuid>,
+    lanes: Vec<i16>,
+}
+
+impl Keys {
+    fn new<'a>(streams: impl Iterator<Item = &'a StreamId>) -> Self {
+        let mut keys = Self { buckets: vec![], hosts: vec![], epochs: vec![], lanes: vec![] };
+        for stream in streams {
+            keys.buckets.push(stream.host.bucket());
+            keys.hosts.push(stream.host.uuid());
+            keys.epochs.push(stream.epoch.uuid());
+            keys.lanes.push(stream.lane as i16);
+        }
+        keys
+    }
+
+    fn distinct_buckets(&self) -> Vec<i16> {
+        let mut buckets = self.buckets.clone();
+        buckets.sort_unstable();
+        buckets.dedup();
+        buckets
+    }
+}

@@ -1,0 +1,115 @@
+//! The API under test: its router over a database of its own.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "tests")]
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, Response, StatusCode, header};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::sync::{Semaphore, broadcast};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+use vedette_collector::access::Role;
+use vedette_collector::access::secret::{Purpose, Secret};
+use vedette_collector::api;
+use vedette_collector::ca::Authority;
+use vedette_collector::enrolment::limits::Limits;
+use vedette_collector::listener::Sessions;
+use vedette_collector::postgres::scratch;
+use vedette_collector::revocation::Revocations;
+use vedette_collector::search::Engine;
+use vedette_collector::store::tokens::{self, NewToken};
+use vedette_collector::store::{Pool, Stamp};
+
+pub struct Api {
+    pub pool: Pool,
+    pub ca: Arc<Authority>,
+    pub revocations: Arc<Revocations>,
+    router: axum::Router,
+    _folder: tempfile::TempDir,
+}
+
+impl Api {
+    pub async fn start() -> Self {
+        let pool = scratch::database().await.pool;
+        let folder = tempfile::tempdir().unwrap();
+        let ca = Arc::new(Authority::open_or_create(folder.path(), OffsetDateTime::now_utc()).unwrap());
+        let sessions = Arc::new(Sessions::default());
+        let revocations = Arc::new(Revocations::new(sessions.clone()));
+        let router = api::router(api::State {
+            pool: pool.clone(),
+            ca: ca.clone(),
+            limits: Arc::new(Limits::default()),
+            revocations: revocations.clone(),
+            sessions,
+            committed: broadcast::Sender::new(16),
+            search: Arc::new(Engine::new(&pool)),
+            tails: Arc::new(Semaphore::new(api::MAX_TAILS)),
+        });
+        Self { pool, ca, revocations, router, _folder: folder }
+    }
+
+    pub fn now(&self) -> Stamp {
+        Stamp::from_unix_us(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// A new token of this role.
+    pub async fn token(&self, role: Role) -> String {
+        let secret = Secret::generate(Purpose::Api);
+        let token = NewToken {
+            id: Uuid::now_v7(),
+            name: format!("a {role}"),
+            role,
+            created: self.now(),
+            created_by: "test".to_owned(),
+            expires: None,
+        };
+        tokens::create(&self.pool, secret.hash(), &token).await.unwrap();
+        secret.reveal().to_owned()
+    }
+
+    pub async fn response(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Response<Body> {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = match body {
+            Some(body) => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
+            }
+            None => request.body(Body::empty()),
+        };
+        self.router.clone().oneshot(request.unwrap()).await.unwrap()
+    }
+
+    /// Calls and returns the status and the body, `null` where it is no JSON.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let response = self.response(method, path, token, body).await;
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// How many audit entries there are of this action.
+    pub async fn audited(&self, action: &str) -> i64 {
+        sqlx::query_scalar("select count(*) from audit where action = $1")
+            .bind(action)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+}
