@@ -1,0 +1,96 @@
+//! The two session machines against each other, under virtual time.
+//!
+//! The real outbox, the real frames, the real machines; the network, the store and the clock are
+//! modelled. Each seed is one history of seals, reorderings between streams, lost connections, restarts
+//! of either side, refused batches and a store that is away. At the end the world is left in peace,
+//! and everything must be accounted for.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod network;
+mod store;
+mod world;
+
+use world::{Chaos, World};
+
+/// How many histories each test plays; `VEDETTE_SEEDS` plays more.
+fn seeds() -> std::ops::Range<u64> {
+    let n = std::env::var("VEDETTE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
+    0..n
+}
+
+fn play(chaos: Chaos, n_steps: usize) {
+    for seed in seeds() {
+        let mut world = World::new(seed, chaos);
+        for _ in 0..n_steps {
+            world.step();
+        }
+        world.settle();
+        world.check_all_accounted_for();
+    }
+}
+
+#[test]
+fn a_calm_world_stores_everything_on_one_connection() {
+    let chaos = Chaos::default();
+    for seed in seeds() {
+        let mut world = World::new(seed, chaos);
+        (0..600).for_each(|_| world.step());
+        world.settle();
+        world.check_all_accounted_for();
+        assert_eq!(world.n_connections(), 1, "seed {seed}");
+        assert_eq!(world.n_resends(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn lost_connections_lose_nothing_acknowledged() {
+    play(Chaos { disconnects: true, ..Chaos::default() }, 800);
+}
+
+#[test]
+fn a_store_that_comes_and_goes_loses_nothing() {
+    play(Chaos { store_is_away: true, ..Chaos::default() }, 800);
+}
+
+#[test]
+fn restarts_of_either_side_lose_nothing_sealed() {
+    play(
+        Chaos { sensor_restarts: true, collector_restarts: true, disconnects: true, ..Chaos::default() },
+        800,
+    );
+}
+
+#[test]
+fn refused_batches_are_booked_and_passed() {
+    play(Chaos { poison: true, disconnects: true, ..Chaos::default() }, 800);
+}
+
+#[test]
+fn new_epochs_go_live_at_once_and_old_ones_drain() {
+    play(Chaos { new_epochs: true, disconnects: true, ..Chaos::default() }, 800);
+}
+
+#[test]
+fn what_is_shed_leaves_a_tombstone() {
+    play(Chaos { small_outbox: true, disconnects: true, store_is_away: true, ..Chaos::default() }, 800);
+}
+
+/// What the database forgot and the sensor no longer holds becomes a tombstone; the rest is sent anew.
+#[test]
+fn a_restored_database_stops_nobody() {
+    let mut n_forgotten = 0;
+    for seed in seeds() {
+        let mut world = World::new(seed, Chaos { store_is_restored: true, ..Chaos::default() });
+        (0..800).for_each(|_| world.step());
+        world.settle();
+        world.check_all_accounted_for();
+        n_forgotten += world.n_forgotten();
+    }
+    assert!(n_forgotten > 0, "a database was never restored to before an acknowledgement");
+}
+
+#[test]
+fn everything_at_once() {
+    play(Chaos::ALL, 1500);
+}

@@ -1,0 +1,490 @@
+//! A sensor, a collector, what is between them, and what goes wrong.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tempfile::TempDir;
+use uuid::Uuid;
+use vedette_collector::listener::Outcome;
+use vedette_collector::session as collector;
+use vedette_sensor::outbox::{Outbox, OutboxConfig};
+use vedette_sensor::session as sensor;
+use vedette_sensor::spool::StreamKey;
+use wire::batch::Sealed;
+use wire::frame::data::{Batch, Data};
+use wire::frame::sensor::{Facts, Hello};
+use wire::frame::{Code, FromCollector, FromSensor, MAX_DATA_STREAMS};
+use wire::id::{BootId, Epoch, Lane};
+use wire::time::{BootTime, WallTime};
+
+use crate::network::{Pipe, Wires};
+use crate::store::{Backup, Fate, POISON, Store};
+
+/// What may go wrong.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Chaos {
+    pub(crate) disconnects: bool,
+    pub(crate) sensor_restarts: bool,
+    pub(crate) collector_restarts: bool,
+    pub(crate) new_epochs: bool,
+    pub(crate) store_is_away: bool,
+    pub(crate) store_is_restored: bool,
+    pub(crate) poison: bool,
+    pub(crate) small_outbox: bool,
+}
+
+impl Chaos {
+    pub(crate) const ALL: Chaos = Chaos {
+        disconnects: true,
+        sensor_restarts: true,
+        collector_restarts: true,
+        new_epochs: true,
+        store_is_away: true,
+        store_is_restored: false,
+        poison: true,
+        small_outbox: true,
+    };
+}
+
+/// One end-to-end connection with both its sessions.
+struct Connection {
+    number: u64,
+    sensor: sensor::Session,
+    collector: collector::Session,
+    up: Pipe<FromSensor>,
+    down: Pipe<FromCollector>,
+    wires: Wires<Data>,
+    /// Data streams that wait for a place: QUIC lets only so many be open.
+    waiting: BTreeMap<u64, (Pipe<Data>, Vec<sensor::Wire>)>,
+    look_up: Option<Vec<collector::Key>>,
+    answers: VecDeque<(u64, Option<Outcome>)>,
+}
+
+/// What was sealed: payloads by stream and first sequence, with the number of events.
+type Sealings = HashMap<collector::Key, BTreeMap<u64, (u64, Vec<u8>)>>;
+
+pub(crate) struct World {
+    seed: u64,
+    rng: StdRng,
+    chaos: Chaos,
+    start: Instant,
+    now: Duration,
+    dir: TempDir,
+    outbox: Option<Outbox>,
+    max_bytes: u64,
+    epoch: Epoch,
+    n_epochs: u128,
+    ends: HashMap<collector::Key, u64>,
+    sealed: Sealings,
+    store: Store,
+    is_store_away: bool,
+    backup: Option<Backup>,
+    n_forgotten: u64,
+    connection: Option<Connection>,
+    n_connections: u64,
+    n_resends: u64,
+    rejected_booked: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, chaos: Chaos) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is there");
+        let mut world = Self {
+            seed,
+            rng: StdRng::seed_from_u64(seed),
+            chaos,
+            start: Instant::now(),
+            now: Duration::from_secs(100),
+            dir,
+            outbox: None,
+            max_bytes: if chaos.small_outbox { 60_000 } else { 1 << 30 },
+            epoch: Epoch::new(Uuid::nil()),
+            n_epochs: 0,
+            ends: HashMap::new(),
+            sealed: HashMap::new(),
+            store: Store::default(),
+            is_store_away: false,
+            backup: None,
+            n_forgotten: 0,
+            connection: None,
+            n_connections: 0,
+            n_resends: 0,
+            rejected_booked: 0,
+        };
+        world.restart_sensor();
+        world
+    }
+
+    pub(crate) fn n_connections(&self) -> u64 {
+        self.n_connections
+    }
+
+    pub(crate) fn n_forgotten(&self) -> u64 {
+        self.n_forgotten
+    }
+
+    pub(crate) fn n_resends(&self) -> u64 {
+        self.n_resends
+    }
+
+    /// One thing happens.
+    pub(crate) fn step(&mut self) {
+        self.now += Duration::from_millis(self.rng.random_range(0..20));
+        match self.rng.random_range(0..1000) {
+            0..150 => self.seal(),
+            150..155 if self.chaos.disconnects => self.connection = None,
+            155..158 if self.chaos.sensor_restarts => self.restart_sensor(),
+            158..161 if self.chaos.collector_restarts => self.restart_collector(),
+            161..176 if self.chaos.new_epochs => self.begin_epoch(),
+            176..188 if self.chaos.store_is_away => self.is_store_away = !self.is_store_away,
+            188..190 if self.chaos.store_is_restored => self.restore_store(),
+            _ => self.progress(),
+        }
+        if self.connection.is_none() {
+            self.connect();
+        }
+        self.pump();
+    }
+
+    /// Nothing goes wrong any more; runs until the outbox is empty.
+    pub(crate) fn settle(&mut self) {
+        self.is_store_away = false;
+        self.chaos = Chaos::default();
+        for _ in 0..60_000 {
+            self.now += Duration::from_millis(self.rng.random_range(0..20));
+            self.progress();
+            if self.connection.is_none() {
+                self.connect();
+            }
+            self.pump();
+            let held = self.outbox().holdings();
+            let is_quiet = self.connection.as_ref().is_some_and(|c| c.look_up.is_none() && c.up.is_idle());
+            if is_quiet && held.streams.iter().all(|held| held.acked == held.end) {
+                return;
+            }
+        }
+        panic!("seed {}: does not settle: {:?}", self.seed, self.outbox().holdings());
+    }
+
+    /// Every sealed event is stored as it was sealed, or refused, or was shed; each once.
+    pub(crate) fn check_all_accounted_for(&self) {
+        let seed = self.seed;
+        let (mut shed, mut rejected) = (0, 0);
+        for (key, batches) in &self.sealed {
+            let runs = self.store.runs.get(key).map(Vec::as_slice).unwrap_or_default();
+            let mut next = 0;
+            for (first, n, fate) in runs {
+                assert_eq!(*first, next, "seed {seed}: the store's runs follow each other");
+                next += n;
+                match fate {
+                    Fate::Stored(payload) => {
+                        assert_eq!(batches.get(first), Some(&(*n, payload.clone())), "seed {seed}");
+                        assert_ne!(payload.first(), Some(&POISON), "seed {seed}");
+                    }
+                    Fate::Rejected => {
+                        let (_, payload) = &batches[first];
+                        assert_eq!(payload.first(), Some(&POISON), "seed {seed}");
+                        rejected += n;
+                    }
+                    Fate::Tombstone => shed += n,
+                }
+            }
+            let sealed: u64 = batches.values().map(|(n, _)| n).sum();
+            assert_eq!(next, sealed, "seed {seed}: all of {key:?} is accounted for");
+        }
+        if self.max_bytes == 1 << 30 && self.n_forgotten == 0 {
+            assert_eq!(shed, 0, "seed {seed}: nothing is shed where there is room");
+        }
+        assert!(
+            self.backup.is_some() || self.rejected_booked <= rejected,
+            "seed {seed}: no more is booked than was refused"
+        );
+    }
+
+    fn outbox(&self) -> &Outbox {
+        self.outbox.as_ref().expect("there is an outbox between restarts")
+    }
+
+    fn sensor_now(&self) -> sensor::Now {
+        let ns = u64::try_from(self.now.as_nanos()).unwrap();
+        sensor::Now { boot: BootTime::from_ns(ns), wall: WallTime::from_unix_ns(ns as i64 + 7_000) }
+    }
+
+    fn collector_now(&self) -> collector::Now {
+        let ns = i64::try_from(self.now.as_nanos()).unwrap();
+        collector::Now { at: self.start + self.now, wall: WallTime::from_unix_ns(ns) }
+    }
+
+    fn seal(&mut self) {
+        let lane = if self.rng.random_bool(0.5) { Lane::Critical } else { Lane::Bulk };
+        let key = (self.epoch, lane);
+        let first_seq = self.ends.get(&key).copied().unwrap_or(0);
+        let n_events = self.rng.random_range(1..50u32);
+        let mut payload = vec![0; self.rng.random_range(1..3000)];
+        self.rng.fill(payload.as_mut_slice());
+        let is_poison = self.chaos.poison && self.rng.random_bool(0.05);
+        payload[0] = if is_poison { POISON } else { 1 };
+        self.ends.insert(key, first_seq + u64::from(n_events));
+        self.sealed.entry(key).or_default().insert(first_seq, (n_events.into(), payload.clone()));
+        let sealed = Sealed { header: Bytes::from_static(b"header"), payload: payload.into() };
+        self.outbox()
+            .append(self.epoch, lane, Batch { first_seq, n_events, sealed })
+            .unwrap_or_else(|e| panic!("seed {}: {e}", self.seed));
+        self.tell_holdings();
+    }
+
+    fn begin_epoch(&mut self) {
+        self.n_epochs += 1;
+        self.epoch = Epoch::new(Uuid::from_u128(self.n_epochs));
+        self.outbox().begin(self.epoch);
+        self.tell_holdings();
+    }
+
+    fn tell_holdings(&mut self) {
+        let holdings = self.outbox().holdings();
+        if let Some(connection) = &mut self.connection {
+            connection.sensor.handle_holdings(&holdings);
+        }
+    }
+
+    /// As after `kill -9`: what was appended is in the spool's files, the rest is gone.
+    fn restart_sensor(&mut self) {
+        self.connection = None;
+        self.outbox = None;
+        let config = OutboxConfig { dir: self.dir.path().join("spool"), max_bytes: self.max_bytes };
+        self.outbox = Some(Outbox::open(&config).unwrap());
+        self.begin_epoch();
+    }
+
+    /// As after `kill -9`: what was not committed is gone.
+    fn restart_collector(&mut self) {
+        self.connection = None;
+        self.store.queue.clear();
+    }
+
+    /// An operator puts back a backup, under the feet of everyone; or makes one.
+    fn restore_store(&mut self) {
+        match self.backup.take() {
+            Some(backup) => self.store.restore(&backup),
+            None => self.backup = Some(self.store.backup()),
+        }
+        self.backup.get_or_insert_with(|| self.store.backup());
+    }
+
+    fn connect(&mut self) {
+        self.n_connections += 1;
+        let hello = Hello {
+            versions: vec![],
+            sensor_version: "0".into(),
+            host_name: "h".into(),
+            kernel_release: "6".into(),
+            arch: "x".into(),
+            boot: BootId::new(Uuid::nil()),
+            capabilities: vec![],
+            streams: vec![],
+        };
+        let window = wire::frame::collector::Credit { bytes: 20_000, batches: 12 };
+        let limits = collector::Limits { window, ..collector::Limits::default() };
+        let expires_in = Duration::from_secs(86_400);
+        let at = self.collector_now().at;
+        self.connection = Some(Connection {
+            number: self.n_connections,
+            sensor: sensor::Session::new(self.sensor_now(), hello, &self.outbox().holdings()),
+            collector: collector::Session::new(at, limits, Uuid::nil(), expires_in),
+            up: Pipe::new(),
+            down: Pipe::new(),
+            wires: Wires::new(),
+            waiting: BTreeMap::new(),
+            look_up: None,
+            answers: VecDeque::new(),
+        });
+    }
+
+    /// Something on its way arrives, or the store gets round to something.
+    fn progress(&mut self) {
+        let (sensor_now, collector_now) = (self.sensor_now(), self.collector_now());
+        let Some(connection) = &mut self.connection else { return };
+        match self.rng.random_range(0..6) {
+            0 => {
+                for frame in connection.up.arrive(&mut self.rng) {
+                    connection.collector.handle_control(collector_now, frame);
+                }
+            }
+            1 => {
+                for frame in connection.down.arrive(&mut self.rng) {
+                    self.n_resends += u64::from(matches!(frame, FromCollector::Resend(_)));
+                    connection.sensor.handle_frame(sensor_now, frame);
+                }
+            }
+            2 => {
+                let numbers: Vec<u64> = connection.wires.keys().copied().collect();
+                let Some(number) = pick(&mut self.rng, &numbers) else { return };
+                let Some(pipe) = connection.wires.get_mut(&number) else { return };
+                for frame in pipe.arrive(&mut self.rng) {
+                    connection.collector.handle_data(collector_now, number, frame);
+                }
+                if pipe.has_ended() {
+                    connection.wires.remove(&number);
+                    connection.collector.handle_wire_closed(number);
+                }
+            }
+            3 => self.commit(),
+            4 => {
+                if let Some((delivery, outcome)) = connection.answers.pop_front() {
+                    connection.collector.handle_outcome(collector_now, delivery, outcome);
+                }
+            }
+            _ => {
+                if let Some(keys) = connection.look_up.take() {
+                    let found = (!self.is_store_away).then(|| self.store.watermarks(&keys));
+                    connection.collector.handle_watermarks(collector_now, found);
+                }
+            }
+        }
+    }
+
+    /// The store takes some of what waits, whoever sent it.
+    fn commit(&mut self) {
+        for _ in 0..self.rng.random_range(0..8) {
+            let Some((owner, delivery, key, item)) = self.store.queue.pop_front() else { return };
+            let outcome = if self.is_store_away {
+                let retry = Outcome::Retry { after: Duration::from_millis(200) };
+                self.rng.random_bool(0.9).then_some(retry)
+            } else {
+                Some(self.store.commit(key, &item))
+            };
+            if let Some(connection) = self.connection.as_mut().filter(|c| c.number == owner) {
+                connection.answers.push_back((delivery, outcome));
+            }
+        }
+    }
+
+    /// Both drivers do what their sessions tell them.
+    fn pump(&mut self) {
+        let (sensor_now, collector_now) = (self.sensor_now(), self.collector_now());
+        let Some(mut connection) = self.connection.take() else { return };
+        if connection.sensor.poll_timeout().is_some_and(|t| t <= sensor_now.boot) {
+            connection.sensor.handle_timeout(sensor_now);
+        }
+        if connection.collector.poll_timeout().is_some_and(|t| t <= collector_now.at) {
+            connection.collector.handle_timeout(collector_now);
+        }
+        let is_alive = self.pump_sensor(&mut connection) && self.pump_collector(&mut connection);
+        self.connection = is_alive.then_some(connection);
+    }
+
+    fn pump_sensor(&mut self, connection: &mut Connection) -> bool {
+        loop {
+            while let Some(output) = connection.sensor.poll_output() {
+                if !self.sensor_output(connection, output) {
+                    return false;
+                }
+            }
+            let Some(want) = connection.sensor.poll_want() else { break };
+            let parcel = self.outbox().parcel(want.stream, want.seq);
+            connection.sensor.handle_parcel(want, parcel);
+        }
+        while connection.wires.len() < MAX_DATA_STREAMS {
+            let Some((number, (pipe, written))) = connection.waiting.pop_first() else { break };
+            connection.wires.insert(number, pipe);
+            connection.collector.handle_wire(self.collector_now(), number);
+            written.into_iter().for_each(|wire| connection.sensor.handle_written(wire));
+        }
+        true
+    }
+
+    fn sensor_output(&mut self, connection: &mut Connection, output: sensor::Output) -> bool {
+        match output {
+            sensor::Output::Control(frame) => connection.up.write(&frame),
+            sensor::Output::Open(wire, frame) => {
+                let mut pipe = Pipe::new();
+                pipe.write(&frame);
+                connection.waiting.insert(wire.0, (pipe, Vec::new()));
+            }
+            sensor::Output::Data(wire, frame) => match connection.wires.get_mut(&wire.0) {
+                Some(pipe) => {
+                    pipe.write(&frame);
+                    connection.sensor.handle_written(wire);
+                }
+                None => {
+                    let (pipe, written) = connection.waiting.get_mut(&wire.0).expect("a wire that is open");
+                    pipe.write(&frame);
+                    written.push(wire);
+                }
+            },
+            sensor::Output::Finish(wire) => {
+                if let Some(pipe) = connection.wires.get_mut(&wire.0) {
+                    pipe.finish();
+                } else if let Some((pipe, _)) = connection.waiting.get_mut(&wire.0) {
+                    pipe.finish();
+                }
+            }
+            sensor::Output::WantFacts => {
+                connection.sensor.handle_facts(self.sensor_now(), Facts::default());
+            }
+            sensor::Output::Acknowledged { stream, next_seq, digest } => {
+                self.check_acknowledged(stream, next_seq, digest);
+                self.outbox().acknowledge(stream, next_seq, digest);
+                let holdings = self.outbox().holdings();
+                connection.sensor.handle_holdings(&holdings);
+            }
+            sensor::Output::Rejected { n_events, .. } => self.rejected_booked += n_events,
+            sensor::Output::Offset(offset) => {
+                // The collector's clock is the virtual time itself, and so is the boot clock.
+                assert!(offset.collector_minus_boot_ns.unsigned_abs() <= offset.uncertainty_ns + 1);
+            }
+            sensor::Output::Welcomed { .. } | sensor::Output::NewEpoch => {}
+            sensor::Output::Finding(sensor::Finding::Forgotten { .. }) if self.backup.is_some() => {
+                self.n_forgotten += 1;
+            }
+            sensor::Output::Finding(finding) => panic!("seed {}: {finding}", self.seed),
+            sensor::Output::Ended { code, reason } => return self.ended("sensor", code, &reason),
+        }
+        true
+    }
+
+    /// Nothing is acknowledged that the store has not.
+    fn check_acknowledged(&self, stream: StreamKey, next_seq: u64, digest: wire::batch::Digest) {
+        if self.backup.is_some() {
+            return;
+        }
+        let (stored, at) = self.store.watermark((stream.epoch, stream.lane));
+        assert!(next_seq <= stored, "seed {}: acknowledged {next_seq} of {stored}", self.seed);
+        if next_seq == stored {
+            assert_eq!(digest, at, "seed {}", self.seed);
+        }
+    }
+
+    fn pump_collector(&mut self, connection: &mut Connection) -> bool {
+        while let Some(output) = connection.collector.poll_output() {
+            match output {
+                collector::Output::Send(frame) => connection.down.write(&frame),
+                collector::Output::LookUp(keys) => {
+                    assert!(connection.look_up.is_none(), "one look-up at a time");
+                    connection.look_up = Some(keys);
+                }
+                collector::Output::Deliver { delivery, key, item, .. } => {
+                    self.store.queue.push_back((connection.number, delivery, key, item));
+                }
+                collector::Output::Finding(finding) => panic!("seed {}: {finding:?}", self.seed),
+                collector::Output::Ended { code, reason } => return self.ended("collector", code, &reason),
+                collector::Output::Connected(_) | collector::Output::Heartbeat(_) => {}
+            }
+        }
+        true
+    }
+
+    /// A connection may only end because it was too slow, its store was away, or it refused a lot.
+    fn ended(&self, side: &str, code: Code, reason: &str) -> bool {
+        let expected = [Code::TOO_SLOW, Code::BUSY, Code::REJECTED];
+        assert!(expected.contains(&code), "seed {}: the {side} ended it: {code}: {reason}", self.seed);
+        false
+    }
+}
+
+fn pick(rng: &mut StdRng, of: &[u64]) -> Option<u64> {
+    (!of.is_empty()).then(|| of[rng.random_range(0..of.len())])
+}
