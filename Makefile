@@ -1,0 +1,53 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine:
+#
+#   make up      build, then run a private PostgreSQL, the collector and a sensor on this host
+#   make test    every test, with the real programs they need
+#
+# Everything else is a part of these two. `make help` lists the rest.
+
+SHELL  := /bin/bash
+PREFIX ?= /usr/local
+CARGO  := setup/cargo.sh
+BIN    := target/release
+
+.PHONY: up down build test check bench soak fuzz install packages help
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: build ## start everything on this host, in the foreground, until Ctrl-C
+	@exec $(BIN)/vedette up $(UP)
+
+down: ## stop what `vedette up --detach` started
+	@exec $(BIN)/vedette down
+
+build: packages ## build vedette, vedette-sensor and vedette-collector into target/release
+	@echo "build: release binaries (the first time takes some minutes on two cores)"
+	@$(CARGO) build --release --locked -p vedette-collector -p vedette-sensor
+
+packages: ## install what is missing: Debian packages and Rust
+	@setup/packages.sh build
+	@setup/rust.sh
+
+test: packages ## run every test; prints how long each suite took
+	@setup/packages.sh test
+	@setup/suites.sh
+
+check: packages ## formatting, lints and the tidy test only
+	@setup/suites.sh format lint tidy
+
+bench: packages ## measure; the figures in docs/benchmarks.md come from here
+	@setup/packages.sh test
+	@setup/bench.sh $(BENCH)
+
+soak: packages ## long runs: the session machines through thousands of histories (SEEDS=400)
+	@VEDETTE_SEEDS=$(or $(SEEDS),400) $(CARGO) test --locked --release -p tests --test session_pair -- --nocapture
+
+fuzz: packages ## long runs of every property test (CASES=20000)
+	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --release -p wire --all-features
+	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --release -p vedette-sensor --lib
+
+install: build ## copy the programs to PREFIX/bin (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BIN)/vedette $(BIN)/vedette-sensor $(BIN)/vedette-collector $(DESTDIR)$(PREFIX)/bin

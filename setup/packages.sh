@@ -1,0 +1,73 @@
+#!/bin/bash
+# Installs the Debian packages that are missing for a purpose: `build` or `test`.
+# Asks for nothing, touches no package that is there already.
+set -euo pipefail
+
+purpose=${1:?build or test}
+
+# What is needed, as "a thing that must be there" and "the package that brings it".
+build_needs() {
+    cat <<'EOF'
+command:cc          build-essential
+command:make        make
+command:clang       clang
+file:/usr/include/bpf/bpf_helpers.h  libbpf-dev
+library:libclang    libclang-dev
+command:curl        curl
+file:/etc/ssl/certs/ca-certificates.crt  ca-certificates
+postgres:initdb     postgresql
+EOF
+}
+
+test_needs() {
+    cat <<'EOF'
+file:/usr/bin/python3  python3
+command:pgrep       procps
+EOF
+}
+
+is_there() {
+    local kind=${1%%:*} name=${1#*:}
+    case $kind in
+        command) command -v "$name" >/dev/null ;;
+        file) [ -e "$name" ] ;;
+        library) ldconfig -p | grep -q "$name" || compgen -G "/usr/lib/llvm-*/lib/$name*.so*" >/dev/null ;;
+        postgres) command -v "$name" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$name" >/dev/null ;;
+    esac
+}
+
+missing=()
+while read -r thing package; do
+    is_there "$thing" || missing+=("$package")
+done <<<"$("${purpose}_needs")"
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "packages: missing ${missing[*]}, and this machine has no apt-get: install them by hand, then run make again" >&2
+    exit 1
+fi
+run=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "packages: missing ${missing[*]}; run as root: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    run=(sudo)
+fi
+
+echo "packages: installing ${missing[*]}"
+# Debian's PostgreSQL starts a cluster of its own on installation; ours is private, so that one is not wanted.
+if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    "${run[@]}" mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" | "${run[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+    echo "packages: wrote create_main_cluster = false to /etc/postgresql-common/createcluster.conf"
+fi
+log=$(mktemp)
+if ! { "${run[@]}" apt-get update && "${run[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "packages: apt-get could not install ${missing[*]}; its whole output is in $log" >&2
+    exit 1
+fi
+rm -f "$log"
