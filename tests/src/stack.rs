@@ -85,8 +85,10 @@ impl Stack {
     /// Waits until exactly `n` events match, and gives them back.
     ///
     /// # Panics
-    /// When that does not come true, with what was found instead.
+    /// When that does not come true, with what was found instead. When `n` is 0, which is true before anything
+    /// was stored; see [`Self::expect_none`].
     pub fn expect(&self, query: &str, n: usize) -> Vec<Value> {
+        assert!(n > 0, "{query}: nothing is found at once; wait for what came later in the same lane");
         let mut last = Vec::new();
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         while std::time::Instant::now() < deadline {
@@ -97,6 +99,17 @@ impl Stack {
             std::thread::sleep(Duration::from_millis(200)); // the poll interval
         }
         panic!("{query}: {} events, expected {n}: {last:#?}\n{}", last.len(), self.logs());
+    }
+
+    /// Waits until `marker` is stored, then finds nothing for `query`. The marker must have happened after what
+    /// the query would find and go the same way (a process's life in one lane, connections in the other).
+    ///
+    /// # Panics
+    /// When the marker does not come, or something is found.
+    pub fn expect_none(&self, query: &str, marker: &str) {
+        self.expect(marker, 1);
+        let found = self.search(query).unwrap_or_else(|error| panic!("search {query}: {error:#}"));
+        assert!(found.is_empty(), "{query}: {} events, expected none: {found:#?}", found.len());
     }
 
     /// The process ids of the programs of this home with this name.
