@@ -71,6 +71,8 @@ pub struct Account {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Beginning {
     Zero,
+    /// At 0 too, and the sensor before may have taken what is missing there.
+    ZeroBeforeCrash,
     #[default]
     First,
 }
@@ -95,7 +97,7 @@ impl Account {
             Start::Unknown => {}
             Start::Resumed(positions) => {
                 // A CPU that had sent nothing yet counts from 0 too.
-                account.start = Beginning::Zero;
+                account.start = if positions.clean { Beginning::Zero } else { Beginning::ZeroBeforeCrash };
                 for (class, known) in [Class::Process, Class::Bulk].into_iter().zip(positions.sequences) {
                     for position in known {
                         let key = (class, position.cpu);
@@ -110,10 +112,9 @@ impl Account {
     /// Takes note of a record. `false`: it came twice, or so late that it is counted as lost already,
     /// and must not become an event.
     pub fn arrived(&mut self, place: Place, now: BootTime) -> bool {
-        let sequence = self.sequences.entry((place.class, place.cpu)).or_insert_with(|| match self.start {
-            Beginning::Zero => Sequence::from(0),
-            Beginning::First => Sequence::from(place.seq),
-        });
+        let start = self.start;
+        let sequence =
+            self.sequences.entry((place.class, place.cpu)).or_insert_with(|| start.sequence(place.seq));
         let fate = sequence.arrived(place.seq, now);
         let tally = tally(&mut self.tallies, place.class);
         tally.give_up(fate.given_up);
@@ -124,10 +125,8 @@ impl Account {
     /// Takes note of a CPU's counter as read from the kernel after its ring was drained: what lies below
     /// and has not arrived is a gap, though no record follows it.
     pub fn reached(&mut self, class: Class, cpu: u32, next: u64, now: BootTime) {
-        let sequence = self.sequences.entry((class, cpu)).or_insert_with(|| match self.start {
-            Beginning::Zero => Sequence::from(0),
-            Beginning::First => Sequence::from(next),
-        });
+        let start = self.start;
+        let sequence = self.sequences.entry((class, cpu)).or_insert_with(|| start.sequence(next));
         let given_up = sequence.reached(next, now);
         tally(&mut self.tallies, class).give_up(given_up);
     }
@@ -191,6 +190,17 @@ impl Account {
         match lane {
             Lane::Critical => process,
             Lane::Bulk => bulk,
+        }
+    }
+}
+
+impl Beginning {
+    /// The sequence of a CPU of which this number is the first that is heard of.
+    fn sequence(self, first: u64) -> Sequence {
+        match self {
+            Self::Zero => Sequence::from(0),
+            Self::ZeroBeforeCrash => Sequence::after_crash(0),
+            Self::First => Sequence::from(first),
         }
     }
 }

@@ -14,7 +14,7 @@ use wire::frame::sensor::Facts;
 use wire::id::{BootId, Epoch, HostId, Lane};
 use wire::time::BootTime;
 
-use crate::account::{Positions, Start};
+use crate::account::Start;
 use crate::clock::{Reading, boot_time};
 use crate::config::{Config, To};
 use crate::enrich::Origin;
@@ -156,7 +156,7 @@ fn open_outbox(config: &Config, host: HostId, boot: BootId) -> Result<Shipping, 
     let dir = config.spool.join(host.to_string());
     let file = PositionsFile::in_folder(&dir);
     let outbox = Outbox::open(&OutboxConfig { dir, max_bytes: config.spool_bytes })?;
-    let kept = file.read(boot).unwrap_or(Kept { boot, positions: Positions::default(), skipped: [0; 2] });
+    let kept = file.read(boot).unwrap_or_else(|| Kept::nothing(boot));
     Ok(Shipping {
         outbox: Arc::new(outbox),
         max_bytes: config.spool_bytes,
@@ -174,7 +174,7 @@ impl Sensor {
         let counters = probe.counters()?;
         let (start, booked_skips) = match (&mut outlet, probe.is_reopened()) {
             (_, false) => (Start::Fresh, [0; 2]),
-            (Outlet::Outbox(shipping), true) if shipping.knows_before() => {
+            (Outlet::Outbox(shipping), true) if shipping.kept.tells() => {
                 (Start::Resumed(shipping.kept.positions.clone()), shipping.kept.skipped)
             }
             (_, true) => (Start::Unknown, [counters.process.skipped, counters.bulk.skipped]),
@@ -188,7 +188,7 @@ impl Sensor {
         outlet.begin(epoch);
         if let Outlet::Outbox(shipping) = &mut outlet {
             if !probe.is_reopened() {
-                shipping.kept.positions.sequences = Default::default();
+                shipping.kept.begin_at_zero();
             }
             // From here on records leave the rings, and a crash loses them.
             shipping.kept.positions.clean = false;

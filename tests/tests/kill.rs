@@ -10,9 +10,14 @@ use serde_json::Value;
 use tests::group::Group;
 use tests::skip::needs_root;
 use tests::stack::Stack;
-use tests::wait::until;
+use tests::wait::{poll, until};
 
 const N_EXECS: usize = 5_000;
+/// The load's fork, exec and exit.
+const RECORDS_PER_EXEC: usize = 3;
+/// Execs by which the ledger's records may differ from the missing ones: each killed sensor takes a run of records
+/// from each CPU, which begins and ends anywhere in a fork, exec and exit.
+const SLACK: usize = 16;
 
 #[test]
 fn every_exec_is_found_once_or_is_in_the_ledger() {
@@ -38,7 +43,9 @@ fn every_exec_is_found_once_or_is_in_the_ledger() {
             (text.trim().parse::<usize>().unwrap_or(0) >= n).then_some(())
         });
     };
-    for (at, victim) in [(500, "vedette-sensor"), (1_800, "vedette-collector"), (3_200, "postgres")] {
+    // The first falls before the sensor has sealed anything of the load.
+    let victims = ["vedette-sensor", "vedette-sensor", "vedette-collector", "postgres"];
+    for (at, victim) in [100, 900, 2_000, 3_200].into_iter().zip(victims) {
         reached(at);
         let pid =
             *stack.pids(victim).iter().min().unwrap_or_else(|| panic!("{victim} runs\n{}", stack.logs()));
@@ -54,22 +61,36 @@ fn every_exec_is_found_once_or_is_in_the_ledger() {
     until("the end is found", Duration::from_secs(60), || {
         stack.search("process.args:the-end and event.action:exec").ok().filter(|found| found.len() == 1)
     });
-    let found = until("the backlog has drained", Duration::from_secs(60), || {
+    let mut last = (0, 0);
+    let found = poll(Duration::from_secs(60), || {
         let found =
             stack.search("process.name:counted and event.action:exec and not process.args:the-end").ok()?;
-        let lost = lost(&stack);
-        (found.len() + lost >= N_EXECS).then_some((found, lost))
+        last = (found.len(), lost(&stack));
+        (last.0 + last.1 / RECORDS_PER_EXEC + SLACK >= N_EXECS).then_some(found)
     });
-    let (found, lost) = found;
+    let found = found.unwrap_or_else(|| {
+        panic!(
+            "of {N_EXECS} execs {} are found, the ledger tells of {} records\n{}",
+            last.0,
+            last.1,
+            stack.logs()
+        )
+    });
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for event in &found {
         *seen.entry(event["process"]["args"][1].as_str().unwrap()).or_default() += 1;
     }
     let twice: Vec<_> = seen.iter().filter(|(_, n)| **n > 1).collect();
     assert!(twice.is_empty(), "found twice: {twice:?}");
-    let missing = N_EXECS - seen.len();
-    assert!(missing <= lost, "{missing} execs are missing, and the ledger tells of {lost}\n{}", stack.logs());
-    println!("{} of {N_EXECS} execs found once, {missing} missing, {lost} in the ledger", seen.len());
+    // What a kill takes is a run of records, of which each third is an exec.
+    let (missing, lost) = (N_EXECS - seen.len(), lost(&stack));
+    assert!(
+        missing.abs_diff(lost / RECORDS_PER_EXEC) <= SLACK,
+        "{missing} execs are missing, and the ledger tells of {lost} records\n{}",
+        stack.logs()
+    );
+    assert!(missing > 0, "the kills took nothing: they came too late to show anything");
+    println!("{} of {N_EXECS} execs found once, {missing} missing, {lost} records in the ledger", seen.len());
 }
 
 /// What the ledger of all streams says was lost, dropped or rejected.

@@ -50,6 +50,11 @@ impl Sequence {
         Self { next: first, gaps: VecDeque::new(), after_crash: false }
     }
 
+    /// A sequence of which this number is the first, and which a sensor that crashed had begun to take.
+    pub(super) fn after_crash(first: u64) -> Self {
+        Self { after_crash: true, ..Self::from(first) }
+    }
+
     /// A sequence that another sensor had followed to here.
     pub(super) fn resumed(position: Position, clean: bool, now: BootTime) -> Self {
         let mut sequence = Self { next: 0, gaps: VecDeque::new(), after_crash: !clean };

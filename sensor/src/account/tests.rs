@@ -78,6 +78,15 @@ fn what_a_crash_lost_is_booked_by_the_next_sensor() {
 }
 
 #[test]
+fn a_crash_before_anything_was_sealed_is_booked_from_the_first_record_on() {
+    let begun = Positions { clean: false, sequences: Default::default() };
+    let mut after = Account::new(Start::Resumed(begun), NOW);
+    after.arrived(place(500), NOW);
+    after.settle(LATER);
+    assert_eq!(after.ledger(Lane::Bulk), ledger(501, 0, 500));
+}
+
+#[test]
 fn after_a_stop_in_good_order_what_is_missing_was_lost() {
     let position = Position { cpu: 0, next: 4, gaps: vec![] };
     let sealed = Positions { clean: true, sequences: [vec![], vec![position]] };

@@ -94,12 +94,6 @@ impl Shipping {
         self.keep();
     }
 
-    /// Whether a sensor before has left how far it had come.
-    pub(super) fn knows_before(&self) -> bool {
-        let [process, bulk] = &self.kept.positions.sequences;
-        self.kept.positions.clean || !process.is_empty() || !bulk.is_empty()
-    }
-
     /// Writes the positions.
     pub(super) fn keep(&mut self) {
         if let Err(e) = self.file.write(&self.kept) {

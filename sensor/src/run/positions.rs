@@ -20,6 +20,9 @@ pub(super) struct Kept {
     pub(super) boot: BootId,
     /// How far the sealed batches reach.
     pub(super) positions: Positions,
+    /// Whether a CPU without a position has sent nothing that was sealed: the numbering was followed from 0 on.
+    /// Else such a CPU's numbering is not known.
+    pub(super) from_zero: bool,
     /// Skipped program runs that are booked, of the class process and of the class bulk.
     pub(super) skipped: [u64; 2],
 }
@@ -28,6 +31,25 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct PositionsFile {
     path: PathBuf,
+}
+
+impl Kept {
+    /// Nothing is known of this boot's numbering.
+    pub(super) fn nothing(boot: BootId) -> Self {
+        Self { boot, positions: Positions::default(), from_zero: false, skipped: [0; 2] }
+    }
+
+    /// Whether the next sensor can tell what is missing.
+    pub(super) fn tells(&self) -> bool {
+        let [process, bulk] = &self.positions.sequences;
+        self.from_zero || self.positions.clean || !process.is_empty() || !bulk.is_empty()
+    }
+
+    /// Begins to follow programs that were just loaded.
+    pub(super) fn begin_at_zero(&mut self) {
+        self.positions.sequences = Default::default();
+        self.from_zero = true;
+    }
 }
 
 impl PositionsFile {
@@ -72,6 +94,14 @@ mod tests {
     use crate::account::Position;
 
     #[test]
+    fn a_sensor_that_crashed_before_its_first_batch_leaves_what_the_next_one_counts_from() {
+        let mut kept = Kept::nothing(BootId::new(Uuid::from_u128(1)));
+        assert!(!kept.tells());
+        kept.begin_at_zero();
+        assert!(kept.tells());
+    }
+
+    #[test]
     fn only_an_intact_file_of_this_boot_is_believed() {
         let folder = tempfile::tempdir().unwrap();
         let file = PositionsFile::in_folder(folder.path());
@@ -79,7 +109,7 @@ mod tests {
         assert_eq!(file.read(boot), None);
         let position = Position { cpu: 3, next: 900, gaps: vec![(7, 9)] };
         let positions = Positions { clean: true, sequences: [vec![position], vec![]] };
-        let kept = Kept { boot, positions, skipped: [1, 2] };
+        let kept = Kept { boot, positions, from_zero: false, skipped: [1, 2] };
         file.write(&kept).unwrap();
         file.write(&kept).unwrap();
         assert_eq!(file.read(boot), Some(kept));
