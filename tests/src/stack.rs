@@ -34,19 +34,21 @@ impl Stack {
         let home = tempfile::Builder::new().prefix("vedette-").tempdir_in("/var/tmp")?;
         open_to_the_database(home.path())?;
         let stack = Self { home, port: free_port()? };
-        let listen = format!("127.0.0.1:{}", stack.port);
+        stack.again(flags)?;
+        Ok(stack)
+    }
+
+    /// Starts everything again in its home, after `vedette down`.
+    ///
+    /// # Errors
+    /// When it does not start; its own words are in the error.
+    pub fn again(&self, flags: &[&str]) -> anyhow::Result<()> {
+        let listen = format!("127.0.0.1:{}", self.port);
         let mut words = vec!["up", "--detach", "--listen", &listen];
         words.extend(flags);
-        let ran = stack.vedette(&words)?;
-        ensure!(
-            ran.code == 0,
-            "vedette up ended with {}: {}{}\n{}",
-            ran.code,
-            ran.out,
-            ran.err,
-            stack.logs()
-        );
-        Ok(stack)
+        let ran = self.vedette(&words)?;
+        ensure!(ran.code == 0, "vedette up ended with {}: {}{}\n{}", ran.code, ran.out, ran.err, self.logs());
+        Ok(())
     }
 
     /// Its `$VEDETTE_HOME`.

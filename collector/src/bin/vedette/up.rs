@@ -76,11 +76,12 @@ async fn start(
     progress.done(enrol::this_host(home, args).await?);
 
     progress.step("sensor");
+    let begun = jiff::Timestamp::now();
     let sensor = sensor_slot.insert(Child::start(Program::sensor(home, args)?)?);
     progress.done("");
     progress.step("first events");
     let n = tokio::select! {
-        n = enrol::first_events(home, FIRST_EVENTS) => n?,
+        n = enrol::first_events(home, begun, FIRST_EVENTS) => n?,
         ended = sensor.ended() => bail!("the sensor ended: {ended}"),
     };
     progress.done(&n);

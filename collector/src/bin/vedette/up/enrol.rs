@@ -40,12 +40,16 @@ pub(crate) async fn this_host(home: &Path, args: &UpArgs) -> anyhow::Result<&'st
     Ok("this host has an identity")
 }
 
-/// Waits until something of this host can be found, and says so.
-pub(crate) async fn first_events(home: &Path, at_most: Duration) -> anyhow::Result<String> {
+/// Waits until what the sensor told since `begun` can be found, and says so: its programs see everything then.
+pub(crate) async fn first_events(
+    home: &Path,
+    begun: jiff::Timestamp,
+    at_most: Duration,
+) -> anyhow::Result<String> {
     let client = local_client(home)?;
     let start = Instant::now();
+    let since = begun.to_string();
     loop {
-        let since = format!("{}s", start.elapsed().as_secs() + 5);
         let request = client
             .request(Method::POST, "/search")
             .json(&serde_json::json!({"query": "event.category:sensor", "since": since, "limit": 1}));
