@@ -8,7 +8,7 @@ use vedette_sensor::probe::{Filter, Probe, ProbeConfig, ProbeError};
 use vedette_sensor::record::{Body, Class, Record};
 
 use crate::bench::{run, with_root};
-use crate::helper;
+use crate::child;
 
 #[test]
 fn a_confined_sensor_sees_its_group_and_those_below_only() {
@@ -56,7 +56,7 @@ fn a_killed_sensor_loses_nothing() {
         bench.close();
         Probe::unload_named(&bench.config.name).unwrap();
         let group = bench.group.0.to_str().unwrap();
-        let mut sensor = helper::command_outside("hold-probe", &[&bench.config.name, group, "30"])
+        let mut sensor = child::command_outside("hold-probe", &[&bench.config.name, group, "30"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -6,7 +6,7 @@
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bench;
 #[expect(clippy::unwrap_used, reason = "tests")]
-mod helper;
+mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod lifecycle;
 #[expect(clippy::unwrap_used, reason = "tests")]

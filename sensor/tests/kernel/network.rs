@@ -5,7 +5,7 @@ use std::process::Stdio;
 use vedette_sensor::record::{Body, Close, Connection, Role};
 
 use crate::bench::{Bench, with_root};
-use crate::helper;
+use crate::child;
 
 impl Bench {
     async fn connection(&mut self, role: Role, port: u16) -> Connection {
@@ -29,14 +29,13 @@ impl Bench {
 async fn both_ends_agree(mut bench: Bench, address: &str, connect_to: &str) {
     let listener = TcpListener::bind(address).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut server = helper::command(&bench, "accept-from-stdin", &[])
+    let mut server = child::command(&bench, "accept-from-stdin", &[])
         .stdin(OwnedFd::from(listener))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let to = format!("{connect_to}:{port}");
-    let mut client =
-        helper::command(&bench, "connect", &[&to, "1000"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut client = child::command(&bench, "connect", &[&to, "1000"]).stdout(Stdio::null()).spawn().unwrap();
     assert!(client.wait().unwrap().success());
     assert!(server.wait().unwrap().success());
 
@@ -90,7 +89,7 @@ fn who_reads_first_serves_what_another_accepted() {
         let port = listener.local_addr().unwrap().port();
         let to = format!("127.0.0.1:{port}");
         let mut client =
-            helper::command(&bench, "connect", &[&to, "10"]).stdout(Stdio::null()).spawn().unwrap();
+            child::command(&bench, "connect", &[&to, "10"]).stdout(Stdio::null()).spawn().unwrap();
         let (stream, _) = listener.accept().unwrap();
         let mut server = bench
             .command("cat")

@@ -12,7 +12,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use vedette_sensor::record::{self, Body};
 
 use crate::bench::{run, skip, with_root};
-use crate::helper;
+use crate::child;
 
 #[test]
 fn a_script_is_told_with_its_interpreter() {
@@ -191,7 +191,7 @@ fn a_signal_is_told_as_the_shell_has_it() {
 #[test]
 fn a_thread_that_executes_keeps_the_process() {
     with_root("thread", async |mut bench| {
-        let (pid, _) = run(&mut helper::command(&bench, "exec-in-thread", &["/bin/true"]));
+        let (pid, _) = run(&mut child::command(&bench, "exec-in-thread", &["/bin/true"]));
         let exit = bench.exit_of(pid).await;
         let seen = bench.image_of(pid).await;
         let image = seen.image();
@@ -217,7 +217,7 @@ fn a_thread_that_executes_keeps_the_process() {
 fn a_process_ends_once_however_its_threads_race() {
     with_root("race", async |mut bench| {
         for _ in 0..20 {
-            let (pid, output) = run(&mut helper::command(&bench, "end-with-threads", &[]));
+            let (pid, output) = run(&mut child::command(&bench, "end-with-threads", &[]));
             assert_eq!(output.status.code(), Some(5));
             assert_eq!(bench.exit_of(pid).await.code, 5);
             bench.look();

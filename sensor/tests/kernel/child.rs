@@ -17,7 +17,7 @@ const JOB: &str = "VEDETTE_TEST_JOB";
 /// A command in the bench's group that does `job` with these arguments.
 pub(crate) fn command(bench: &Bench, job: &str, args: &[&str]) -> Command {
     let mut command = bench.command(env::current_exe().unwrap());
-    command.args(["--exact", "helper::helper", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "child::child", "--nocapture", "--test-threads=1"]);
     command.env(JOB, [&[job], args].concat().join("\n"));
     command
 }
@@ -25,14 +25,14 @@ pub(crate) fn command(bench: &Bench, job: &str, args: &[&str]) -> Command {
 /// The same, outside of the group.
 pub(crate) fn command_outside(job: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "helper::helper", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "child::child", "--nocapture", "--test-threads=1"]);
     command.env(JOB, [&[job], args].concat().join("\n"));
     command
 }
 
-/// Does nothing as a test; as a helper it does its job.
+/// Does nothing as a test; as a child it does its job.
 #[test]
-fn helper() {
+fn child() {
     let Ok(job) = env::var(JOB) else { return };
     let mut words = job.split('\n');
     match words.next().unwrap() {
