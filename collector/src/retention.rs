@@ -9,7 +9,7 @@ use wire::id::HostId;
 use wire::time::WallTime;
 
 use crate::store::partitions::{self, DAY_US, Parent, Partition};
-use crate::store::{Conn, Pool, Stamp, StoreError, gaps, quarantine, streams};
+use crate::store::{Conn, Pool, Stamp, StoreError, findings, gaps, quarantine, streams};
 
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +76,7 @@ async fn expire(conn: &mut Conn, limits: Limits, now: Stamp) -> Result<(), Store
     gaps::expire(conn, &buckets, before).await?;
     quarantine::expire(conn, &buckets, before).await?;
     streams::expire(conn, &buckets, before).await?;
+    findings::expire(conn, &buckets, before).await?;
     Ok(())
 }
 

@@ -14,10 +14,11 @@ use uuid::Uuid;
 use vedette_collector::listener::Outcome;
 use vedette_collector::postgres::scratch;
 use vedette_collector::store::candidates::{self, Place};
+use vedette_collector::store::findings::{Found, Kind};
 use vedette_collector::store::partitions::{self, DAY_US, MINUTE_US, Parent, Partition};
-use vedette_collector::store::{Group, Stamp, slices};
+use vedette_collector::store::{Group, Stamp, findings, slices};
 use vedette_collector::{merge, retention};
-use wire::id::StreamId;
+use wire::id::{HostId, StreamId};
 use wire::term;
 use wire::time::WallTime;
 
@@ -282,6 +283,60 @@ async fn retention_drops_days_and_waits_for_whoever_reads_them() {
     assert!(!is_there(&mut conn).await);
     let today = Partition::of(Parent::Segment, now);
     assert!(partitions::list(&mut conn, Parent::Segment).await.unwrap().iter().any(|(p, _)| *p == today));
+}
+
+#[tokio::test]
+async fn retention_by_size_drops_the_oldest_days_with_what_they_hold() {
+    let db = scratch::database().await;
+    let ingest = Ingest::start(&db.pool, wall_clock);
+    store(&ingest, &mut Source::new(1), 2_000).await;
+    ingest.finish().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    // Two days on, the day of these events is over, and not old.
+    let later = Stamp::floor(wall_clock()).plus_us(2 * DAY_US);
+    let tidy = async |max_bytes: Option<u64>| {
+        let limits = retention::Limits { age: Duration::from_secs(7 * 86_400), max_bytes };
+        let config = retention::Config { pool: db.pool.clone(), limits, clock: wall_clock };
+        retention::tidy(&config, later).await.unwrap();
+        let n: i64 = sqlx::query_scalar("select count(*) from process").fetch_one(&db.pool).await.unwrap();
+        n
+    };
+    let n_processes = tidy(None).await;
+    assert!(n_processes > 0);
+    let mut n_bytes = 0;
+    for parent in Parent::DAILY {
+        n_bytes += partitions::list(&mut conn, parent).await.unwrap().iter().map(|(_, n)| n).sum::<u64>();
+    }
+    assert_eq!(tidy(Some(n_bytes * 2)).await, n_processes, "it fits");
+    assert_eq!(tidy(Some(n_bytes / 2)).await, 0, "it does not");
+    let current = Partition::of(Parent::Process, later);
+    assert!(partitions::list(&mut conn, Parent::Process).await.unwrap().iter().any(|(p, _)| *p == current));
+}
+
+#[tokio::test]
+async fn findings_go_when_they_were_not_found_again() {
+    let db = scratch::database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let now = Stamp::floor(wall_clock());
+    let mut add = async |about: &str, days_ago: i64| {
+        let found = Found {
+            host: HostId::new(Uuid::from_u128(7)),
+            kind: Kind::Clone,
+            about: about.to_owned(),
+            at: now.plus_us(-days_ago * DAY_US),
+            evidence: serde_json::json!({}),
+        };
+        findings::add(&mut conn, &found).await.unwrap();
+    };
+    add("long ago", 9).await;
+    add("again", 9).await;
+    add("again", 1).await;
+    let limits = retention::Limits { age: Duration::from_secs(7 * 86_400), max_bytes: None };
+    let config = retention::Config { pool: db.pool.clone(), limits, clock: wall_clock };
+    retention::tidy(&config, now).await.unwrap();
+    let left: Vec<String> =
+        sqlx::query_scalar("select about from finding").fetch_all(&db.pool).await.unwrap();
+    assert_eq!(left, ["again"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 use wire::id::HostId;
 
-use super::statements::{Statement, insert};
+use super::statements::{Statement, insert, routed};
 use super::{Stamp, StoreError};
 
 /// What was found.
@@ -50,7 +50,7 @@ pub struct Found {
     pub evidence: serde_json::Value,
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[ADD];
+pub(super) const STATEMENTS: &[Statement] = &[ADD, EXPIRE];
 
 const ADD: Statement = insert(
     "finding.add",
@@ -59,6 +59,17 @@ const ADD: Statement = insert(
          on conflict (bucket, host, kind, about)
          do update set n = finding.n + 1, last_found = greatest(finding.last_found, excluded.last_found)",
 );
+
+const EXPIRE: Statement =
+    routed("finding.expire", "delete from finding where bucket = any($1) and last_found < $2");
+
+/// Forgets what was not found again since.
+///
+/// # Errors
+/// When the database fails.
+pub async fn expire(conn: &mut PgConnection, buckets: &[i16], before: Stamp) -> Result<u64, StoreError> {
+    Ok(sqlx::query(EXPIRE.sql).bind(buckets).bind(before).execute(conn).await?.rows_affected())
+}
 
 /// Records it, or counts it where it is known.
 ///
