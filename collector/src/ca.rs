@@ -25,6 +25,7 @@ pub struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
     provider: Arc<rustls::crypto::CryptoProvider>,
+    host_life: time::Duration,
 }
 
 /// `sha256` of the authority's certificate (DER): what an operator compares, and a sensor pins.
@@ -32,6 +33,13 @@ pub struct Authority {
 pub struct Fingerprint([u8; 32]);
 
 impl Authority {
+    /// The same, making certificates of hosts that are valid for so long.
+    #[must_use]
+    pub fn with_host_life(self, host_life: std::time::Duration) -> Self {
+        let host_life = time::Duration::try_from(host_life).unwrap_or(issue::HOST_LIFE);
+        Self { host_life, ..self }
+    }
+
     /// The authority's certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate

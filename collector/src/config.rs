@@ -29,6 +29,8 @@ pub struct Config {
     pub retention: Duration,
     /// Beyond this many bytes of stored events the oldest days go, whatever `retention` says.
     pub retention_bytes: Option<u64>,
+    /// How long a host's certificate is valid; it is renewed at half of that.
+    pub certificate_lifetime: Duration,
     /// More DNS names and addresses that the API is called by.
     pub names: Vec<String>,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
@@ -58,6 +60,7 @@ struct Written {
     database: Option<String>,
     retention: String,
     retention_gb: Option<u64>,
+    certificate_lifetime: String,
     names: Vec<String>,
     log: String,
     log_format: LogFormat,
@@ -65,6 +68,7 @@ struct Written {
 
 /// The prefix of the variables that stand for keys of the file: `VEDETTE_COLLECTOR_LISTEN`.
 const PREFIX: &str = "VEDETTE_COLLECTOR_";
+const DAY: Duration = Duration::from_secs(86_400);
 
 impl Config {
     /// Reads the settings: `flags` win over the environment, that over the file, that over defaults. The file
@@ -113,18 +117,22 @@ impl Config {
                 expected: "a loopback address, as metrics are served to anybody".to_owned(),
             });
         }
-        let retention = crate::span::parse(&written.retention).map_err(|e| ConfigError::Value {
-            key: "retention",
-            found: written.retention.clone(),
-            expected: e.to_string(),
-        })?;
-        if retention < Duration::from_secs(86_400) {
-            return Err(ConfigError::Value {
-                key: "retention",
-                found: written.retention,
-                expected: "at least 1d".to_owned(),
-            });
-        }
+        let span = |key: &'static str, text: &str, (least, most): (Duration, Duration), bounds: &str| {
+            let refused =
+                |expected: String| Err(ConfigError::Value { key, found: text.to_owned(), expected });
+            match crate::span::parse(text) {
+                Err(wrong) => refused(wrong.to_string()),
+                Ok(span) if span < least || span > most => refused(bounds.to_owned()),
+                Ok(span) => Ok(span),
+            }
+        };
+        let retention = span("retention", &written.retention, (DAY, Duration::MAX), "at least 1d")?;
+        let certificate_lifetime = span(
+            "certificate_lifetime",
+            &written.certificate_lifetime,
+            (Duration::from_secs(10), 7 * DAY),
+            "10s to 7d",
+        )?;
         Ok(Self {
             home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
                 key: "home",
@@ -135,6 +143,7 @@ impl Config {
             metrics,
             database: written.database.filter(|url| !url.is_empty()),
             retention,
+            certificate_lifetime,
             retention_bytes: written.retention_gb.map(|gb| gb.saturating_mul(1_000_000_000)),
             names: written.names,
             log: written.log,
@@ -157,6 +166,7 @@ impl Written {
             database: None,
             retention: "30d".to_owned(),
             retention_gb: None,
+            certificate_lifetime: "24h".to_owned(),
             names: Vec::new(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -201,6 +211,9 @@ mod tests {
             ("listen = 7443", "listen"),
             ("retention = \"long\"", "30d"),
             ("retention = \"1h\"", "at least 1d"),
+            ("certificate_lifetime = \"9s\"", "10s to 7d"),
+            ("certificate_lifetime = \"8d\"", "10s to 7d"),
+            ("certificate_lifetime = 60", "certificate_lifetime"),
             ("metrics = \"0.0.0.0:7444\"", "loopback"),
             ("log_format = \"xml\"", "log_format"),
         ] {

@@ -116,7 +116,8 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
     let (api_port, listen) = port::api(config.listen)?;
     let metrics_port = port::metrics(config.metrics)?;
     let recorder = metrics::install()?;
-    let ca = Arc::new(Authority::open_or_create(&folder, OffsetDateTime::now_utc())?);
+    let ca = Authority::open_or_create(&folder, OffsetDateTime::now_utc())?;
+    let ca = Arc::new(ca.with_host_life(config.certificate_lifetime));
     let collector = identity::of(&folder)?;
     let certificate = Certificate::new(ca.clone(), certificate::names(&config.names, listen))?;
     let sessions = Arc::new(Sessions::default());

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 pub struct Stack {
     home: TempDir,
     port: u16,
+    variables: Vec<(String, String)>,
 }
 
 /// What a command printed and how it ended.
@@ -31,9 +32,19 @@ impl Stack {
     /// # Errors
     /// When it does not start; its own words are in the error.
     pub fn up(flags: &[&str]) -> anyhow::Result<Self> {
+        Self::up_with(&[], flags)
+    }
+
+    /// The same, with these variables, which are settings of the programs that `vedette up` starts.
+    ///
+    /// # Errors
+    /// As [`Self::up`].
+    pub fn up_with(variables: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Self> {
         let home = tempfile::Builder::new().prefix("vedette-").tempdir_in("/var/tmp")?;
         open_to_the_database(home.path())?;
-        let stack = Self { home, port: free_port()? };
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let stack = Self { home, port: free_port()?, variables };
         stack.again(flags)?;
         Ok(stack)
     }
@@ -46,7 +57,9 @@ impl Stack {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut words = vec!["up", "--detach", "--listen", &listen];
         words.extend(flags);
-        let ran = self.vedette(&words)?;
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        let up = vedette(self.home()).args(words).envs(variables).output();
+        let ran = Ran::from(up.context("cannot run vedette")?);
         ensure!(ran.code == 0, "vedette up ended with {}: {}{}\n{}", ran.code, ran.out, ran.err, self.logs());
         Ok(())
     }
@@ -65,6 +78,21 @@ impl Stack {
     pub fn vedette(&self, words: &[&str]) -> anyhow::Result<Ran> {
         let output = vedette(self.home.path()).args(words).output().context("cannot run vedette")?;
         Ok(Ran::from(output))
+    }
+
+    /// Enrols one more sensor of this machine, with this name, and gives back its host id.
+    pub fn enroll(&self, name: &str) -> anyhow::Result<String> {
+        let made = self.json(&["enroll-token", "create", "--output", "json"])?;
+        let said = |key: &str| made.first().and_then(|made| made.get(key)?.as_str()).unwrap_or_default();
+        let ran = Command::new(program("vedette-sensor"))
+            .args(["enroll", "--collector", &format!("127.0.0.1:{}", self.port), "--name", name])
+            .args(["--token", said("token"), "--ca-sha256", said("ca_sha256"), "--home"])
+            .arg(self.home())
+            .output()?;
+        let ran = Ran::from(ran);
+        ensure!(ran.code == 0, "vedette-sensor enroll ended with {}: {}", ran.code, ran.err);
+        let words = ran.out.split([' ', ';']);
+        words.skip_while(|word| *word != "as").nth(1).map(str::to_owned).context("no host id was printed")
     }
 
     /// The events that match, newest first, as the API sends them.

@@ -16,8 +16,8 @@ use super::{Authority, CaError, HostKey};
 /// How far clocks may be behind the collector's and still find a new certificate valid.
 pub(super) const SKEW: Duration = Duration::minutes(10);
 
-/// How long a host's certificate is valid; it is renewed at half of that.
-const HOST_LIFE: Duration = Duration::hours(24);
+/// How long a host's certificate is valid if nothing else is said; it is renewed at half of that.
+pub(super) const HOST_LIFE: Duration = Duration::hours(24);
 
 /// How long a collector's own certificate is valid; it is renewed at half of that.
 const SERVER_LIFE: Duration = Duration::days(14);
@@ -55,7 +55,7 @@ impl Authority {
         key: &HostKey,
         now: OffsetDateTime,
     ) -> Result<HostCertificate, CaError> {
-        let (mut params, serial) = leaf(&host.to_string(), now, HOST_LIFE);
+        let (mut params, serial) = leaf(&host.to_string(), now, self.host_life);
         params.subject_alt_names = vec![SanType::URI(format!("urn:uuid:{host}").try_into()?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let not_after = params.not_after;
@@ -118,7 +118,8 @@ fn leaf(common_name: &str, now: OffsetDateTime, life: Duration) -> (CertificateP
     serial[0] = serial[0] & 0x7f | 0x40;
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.not_before = now - SKEW;
+    // A certificate of minutes that began long ago would be past half of its life when it is made.
+    params.not_before = now - SKEW.min(life / 20);
     params.not_after = now + life;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);

@@ -107,7 +107,7 @@ impl Authority {
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
         let pem = super::issue::pem(&certificate);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(Self { certificate, pem, issuer, provider })
+        Ok(Self { certificate, pem, issuer, provider, host_life: super::issue::HOST_LIFE })
     }
 }
 

@@ -31,6 +31,9 @@ pub struct ServeFlags {
     /// How much is kept at most, in GB of stored events; default: as much as fits.
     #[arg(long, value_name = "GB")]
     pub retention_gb: Option<u64>,
+    /// How long a host's certificate is valid, 10s to 7d; it is renewed at half of that; default: 24h.
+    #[arg(long, value_name = "DURATION")]
+    pub certificate_lifetime: Option<String>,
     /// One more DNS name or address that the API is called by; may be repeated.
     #[arg(long = "name", value_name = "NAME")]
     pub names: Vec<String>,
@@ -57,6 +60,7 @@ impl ServeFlags {
         put("database", self.database.clone().map(Value::from));
         put("retention", self.retention.clone().map(Value::from));
         put("retention_gb", self.retention_gb.map(Value::from));
+        put("certificate_lifetime", self.certificate_lifetime.clone().map(Value::from));
         put("names", (!self.names.is_empty()).then(|| Value::from(self.names.clone())));
         put("log", self.log.clone().map(Value::from));
         let format = |format| match format {
