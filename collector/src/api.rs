@@ -5,6 +5,7 @@
 //! Handlers take [`extract::Json`], [`extract::Query`] and [`extract::Path`] (whose refusals have
 //! the one error form), and return `Result<_, ApiError>`.
 
+mod audit;
 mod ca;
 mod enroll;
 mod enroll_tokens;
@@ -100,6 +101,7 @@ fn described() -> (Router<State>, OpenApi) {
         .routes(routes!(enroll_tokens::create))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
         .routes(routes!(revoke::revoke))
         .routes(routes!(search::get, search::post))
         .routes(routes!(tail::follow))

@@ -78,8 +78,8 @@ pub async fn enroll(
         now,
     };
     store::hosts::enroll(&mut *transaction, row).await?;
-    audit::append(
-        &mut *transaction,
+    audit::commit(
+        transaction,
         audit::Entry {
             at: now,
             actor: "anonymous",
@@ -91,7 +91,6 @@ pub async fn enroll(
         },
     )
     .await?;
-    transaction.commit().await.map_err(StoreError::from)?;
     tracing::info!(host.id = %host, address = %call.address, "enrolled host {host}");
     Ok(certified(ca, host, certificate, call.now))
 }

@@ -129,6 +129,46 @@ async fn a_token_opens_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn the_audit_tells_who_did_what_the_newest_first() {
+    let api = Api::start().await;
+    let admin = api.token(Role::Admin).await;
+    for n in 0..3 {
+        let wanted = json!({"role": "viewer", "name": format!("n{n}")});
+        let (status, _) = api.call(Method::POST, "/api/v1/tokens", Some(&admin), Some(wanted)).await;
+        assert_eq!(status, StatusCode::CREATED);
+    }
+    let wanted = json!({"tags": ["env=prod"]});
+    api.call(Method::POST, "/api/v1/enroll-tokens", Some(&admin), Some(wanted)).await;
+
+    let list = async |query: &str| {
+        let path = format!("/api/v1/audit{query}");
+        let (status, said) = api.call(Method::GET, &path, Some(&admin), None).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+        let actions: Vec<_> =
+            said["entries"].as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
+        (actions, said)
+    };
+    let (actions, said) = list("").await;
+    assert_eq!(actions, ["enroll-token.create", "token.create", "token.create", "token.create"]);
+    assert_eq!(said["cursor"], Value::Null);
+    let newest = &said["entries"][0];
+    assert_eq!((&newest["outcome"], &newest["detail"]), (&json!("done"), &json!("env=prod")));
+    assert!(newest["actor"].as_str().unwrap().starts_with("token:"), "{newest}");
+
+    let (first, said) = list("?limit=3").await;
+    let (rest, end) = list(&format!("?limit=3&cursor={}", said["cursor"].as_str().unwrap())).await;
+    assert_eq!((first.len(), rest.len(), &end["cursor"]), (3, 1, &Value::Null));
+    let (_, exactly) = list("?limit=4").await;
+    assert_eq!(exactly["cursor"], Value::Null, "there is no more");
+
+    for query in ["?limit=0", "?limit=10001", "?cursor=x", "?since=1h"] {
+        let (status, said) =
+            api.call(Method::GET, &format!("/api/v1/audit{query}"), Some(&admin), None).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn an_expired_token_opens_nothing() {
     let api = Api::start().await;
     let token = api.token(Role::Admin).await;

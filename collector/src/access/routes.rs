@@ -43,6 +43,7 @@ pub const ROUTES: &[Route] = &[
     at_least(Role::Admin, "POST", "/api/v1/tokens"),
     at_least(Role::Admin, "DELETE", "/api/v1/tokens/{id}"),
     at_least(Role::Admin, "POST", "/api/v1/hosts/{id}/revoke"),
+    at_least(Role::Admin, "GET", "/api/v1/audit"),
 ];
 
 /// What calling this needs, or that nobody may.

@@ -64,8 +64,8 @@ pub(super) async fn create(
     };
     let mut transaction = state.pool.begin().await.map_err(StoreError::from)?;
     enrolment::create(&mut *transaction, secret.hash(), &token).await?;
-    audit::append(
-        &mut *transaction,
+    audit::commit(
+        transaction,
         audit::Entry {
             at: now,
             actor: &token.created_by,
@@ -77,7 +77,6 @@ pub(super) async fn create(
         },
     )
     .await?;
-    transaction.commit().await.map_err(StoreError::from)?;
     let body = CreatedEnrollToken {
         token: secret.reveal().to_owned(),
         expires: token.expires.to_string(),

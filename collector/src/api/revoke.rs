@@ -29,8 +29,8 @@ pub(super) async fn revoke(
     if !hosts::revoke(&mut *transaction, host, now).await? {
         return Err(ApiError::not_found(format!("host {id} not found")).hint("`vedette hosts` shows the ids"));
     }
-    audit::append(
-        &mut *transaction,
+    audit::commit(
+        transaction,
         audit::Entry {
             at: now,
             actor: &caller.actor(),
@@ -42,7 +42,6 @@ pub(super) async fn revoke(
         },
     )
     .await?;
-    transaction.commit().await.map_err(StoreError::from)?;
     // The other collectors see it when they next look; this one need not wait.
     state.revocations.add(host);
     Ok(StatusCode::NO_CONTENT)

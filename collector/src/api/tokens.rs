@@ -103,8 +103,8 @@ pub(super) async fn create(
     };
     let mut transaction = state.pool.begin().await.map_err(StoreError::from)?;
     tokens::create(&mut *transaction, secret.hash(), &token).await?;
-    audit::append(
-        &mut *transaction,
+    audit::commit(
+        transaction,
         audit::Entry {
             at: now,
             actor: &token.created_by,
@@ -116,7 +116,6 @@ pub(super) async fn create(
         },
     )
     .await?;
-    transaction.commit().await.map_err(StoreError::from)?;
     let about = TokenRecord { token, revoked: None, last_used: None }.into();
     Ok((StatusCode::CREATED, Json(CreatedToken { token: secret.reveal().to_owned(), about })))
 }
@@ -146,8 +145,8 @@ pub(super) async fn revoke(
             ApiError::not_found(format!("token {id} not found")).hint("`vedette token list` shows the ids")
         );
     }
-    audit::append(
-        &mut *transaction,
+    audit::commit(
+        transaction,
         audit::Entry {
             at: now,
             actor: &caller.actor(),
@@ -159,7 +158,6 @@ pub(super) async fn revoke(
         },
     )
     .await?;
-    transaction.commit().await.map_err(StoreError::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -62,8 +62,8 @@ async fn make(pool: &Pool, now: Stamp) -> Result<Secret, StoreError> {
     };
     let mut transaction = pool.begin().await?;
     tokens::create(&mut *transaction, secret.hash(), &token).await?;
-    audit::append(
-        &mut *transaction,
+    audit::commit(
+        transaction,
         audit::Entry {
             at: now,
             actor: "collector",
@@ -75,7 +75,6 @@ async fn make(pool: &Pool, now: Stamp) -> Result<Secret, StoreError> {
         },
     )
     .await?;
-    transaction.commit().await?;
     Ok(secret)
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
 use super::statements::{Statement, maintenance};
@@ -27,6 +27,27 @@ pub struct Entry<'a> {
     pub detail: Option<&'a str>,
 }
 
+/// An entry as it is stored.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its id; later entries have greater ones.
+    pub id: Uuid,
+    /// When.
+    pub at: Stamp,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// What it was done to.
+    pub about: String,
+    /// Where the call came from.
+    pub address: Option<String>,
+    /// `done` or `refused`.
+    pub outcome: String,
+    /// More, in words.
+    pub detail: Option<String>,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -36,12 +57,61 @@ pub enum Outcome {
     Refused,
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[APPEND];
+pub(super) const STATEMENTS: &[Statement] = &[APPEND, BEFORE];
 
 const APPEND: Statement = maintenance(
     "audit.append",
     "insert into audit (id, at, actor, action, about, address, outcome, detail) values ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
+
+const BEFORE: Statement = maintenance(
+    "audit.before",
+    "select id, at, actor, action, about, address, outcome, detail from audit
+         where id < $1 order by id desc limit $2",
+);
+
+/// Appends the entry that tells of the transaction's changes, and commits both.
+///
+/// # Errors
+/// When the database fails; nothing is done then.
+pub async fn commit(
+    mut transaction: Transaction<'static, Postgres>,
+    entry: Entry<'_>,
+) -> Result<(), StoreError> {
+    append(&mut *transaction, entry).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The last `limit` entries before this one, or of all, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn before(
+    db: impl PgExecutor<'_>,
+    before: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(BEFORE.sql)
+        .bind(before.unwrap_or(Uuid::max()))
+        .bind(i64::from(limit))
+        .fetch_all(db)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Record {
+                id: row.try_get("id")?,
+                at: row.try_get("at")?,
+                actor: row.try_get("actor")?,
+                action: row.try_get("action")?,
+                about: row.try_get("about")?,
+                address: row.try_get("address")?,
+                outcome: row.try_get("outcome")?,
+                detail: row.try_get("detail")?,
+            })
+        })
+        .collect()
+}
 
 /// Appends an entry.
 ///
