@@ -48,6 +48,5 @@ fuzz: packages ## long runs of every property test (CASES=20000)
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --release -p wire --all-features
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --release -p vedette-sensor --lib
 
-install: build ## copy the programs to PREFIX/bin (default /usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BIN)/vedette $(BIN)/vedette-sensor $(BIN)/vedette-collector $(DESTDIR)$(PREFIX)/bin
+install: build ## copy programs, man pages and completions into PREFIX (default /usr/local)
+	@setup/install.sh $(BIN) $(DESTDIR)$(PREFIX)

@@ -14,6 +14,7 @@
 //! | [`ingest`] | from what sensors sent to what is stored: durable, once, answered after the commit |
 //! | [`lineage`] | the tree of a process: ancestors and descendants |
 //! | [`listener`] | takes the connections of sensors (QUIC) |
+//! | [`manual`] | man pages and completions, from the definitions of a command line |
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`merge`] | moves the batches of finished minutes into segments of one host each |
 //! | [`postgres`] | a private PostgreSQL: found, made, started, adopted, stopped |
@@ -37,6 +38,7 @@ pub mod home;
 pub mod ingest;
 pub mod lineage;
 pub mod listener;
+pub mod manual;
 pub mod merge;
 pub mod metrics;
 pub mod postgres;

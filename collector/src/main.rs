@@ -1,14 +1,15 @@
 //! `vedette-collector`: reads its settings, and serves until it is told to stop.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use vedette_collector::config::{Config, LogFormat, ServeFlags};
-use vedette_collector::{home, serve};
+use vedette_collector::{home, manual, serve};
 
 /// What a fleet of Vedette sensors reports to, and what is searched.
 #[derive(Parser)]
@@ -21,12 +22,30 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Take in what sensors send, store it, and answer the API, until SIGTERM or SIGINT
-    Serve(ServeFlags),
+    Serve(Box<ServeFlags>),
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder to write into
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Serve(flags) = Cli::parse().command;
-    match run(&flags) {
+    let done = match Cli::parse().command {
+        Command::Serve(flags) => run(&flags),
+        Command::Completions { shell } => {
+            manual::completions(Cli::command(), shell);
+            Ok(())
+        }
+        Command::Man { dir } => manual::pages(Cli::command(), &dir).map_err(Into::into),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vedette-collector: {error:#}");

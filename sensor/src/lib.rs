@@ -11,6 +11,7 @@ pub mod enrich;
 pub mod enroll;
 pub mod home;
 pub mod identity;
+pub mod manual;
 pub mod outbox;
 pub mod pipeline;
 pub mod probe;

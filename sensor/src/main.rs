@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -13,7 +13,7 @@ use vedette_sensor::check::Report;
 use vedette_sensor::config::{Config, Flags, LogFormat};
 use vedette_sensor::enroll::EnrollArgs;
 use vedette_sensor::probe::Probe;
-use vedette_sensor::{home, run};
+use vedette_sensor::{home, manual, run};
 
 /// One host's eyes: eBPF programs in the kernel, and what carries their events to a collector.
 #[derive(Parser)]
@@ -33,6 +33,17 @@ enum Command {
     Check(CheckFlags),
     /// Remove every program and pin from the kernel
     Unload(UnloadFlags),
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder to write into
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -78,6 +89,11 @@ fn main() -> ExitCode {
         Command::Enroll(flags) => enroll(flags),
         Command::Check(flags) => return check(&flags),
         Command::Unload(flags) => unload(&flags),
+        Command::Completions { shell } => {
+            manual::completions(Cli::command(), shell);
+            Ok(())
+        }
+        Command::Man { dir } => manual::pages(Cli::command(), &dir).map_err(Into::into),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

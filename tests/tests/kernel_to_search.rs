@@ -229,6 +229,35 @@ fn a_tree_leads_from_the_root_to_the_children() {
 }
 
 #[test]
+fn what_a_process_is_called_cannot_harm_a_terminal() {
+    let Some(host) = host("what_a_process_is_called_cannot_harm_a_terminal") else { return };
+    let program = host.copy_of("/bin/true", b"evil\x1b[2J");
+    let words =
+        ["\x1b]52;c;QUFB\x07", "two\nlines\r\t", "\u{202e}gpj.exe", "\u{9b}31m", "漢字漢字漢字漢字漢字漢字"];
+    assert!(host.group.command(&program).args(words).status().unwrap().success());
+    let event = &host.stack.expect("event.action:exec and process.name:evil*", 1)[0];
+    let entity = field(event, "process.entity_id").as_str().unwrap();
+    for columns in [None, Some(60), Some(80), Some(200)] {
+        for command in
+            [&["search", "process.name:evil*"][..], &["search", "--top", "process.args"], &["tree", entity]]
+        {
+            let mut vedette = tests::stack::vedette(host.stack.home());
+            vedette.args(command).env_remove("COLUMNS");
+            vedette.envs(columns.map(|columns: usize| ("COLUMNS", columns.to_string())));
+            let out = String::from_utf8(vedette.output().unwrap().stdout).unwrap();
+            assert!(out.contains("evil\\x1b[2J") || command[1] == "--top" || columns == Some(60), "{out}");
+            for line in out.lines() {
+                let harmful = |c: char| c.is_control() || c == '\u{202e}';
+                assert!(!line.contains(harmful), "{command:?}: {line:?}");
+                // The wide characters of this test take two columns, everything else one.
+                let width = line.chars().map(|c| if "漢字".contains(c) { 2 } else { 1 }).sum::<usize>();
+                assert!(columns.is_none_or(|columns| width <= columns), "{columns:?}: {width}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_nobody_did_is_not_found() {
     let Some(host) = host("what_nobody_did_is_not_found") else { return };
     let ran = host.stack.vedette(&["search", "process.name:nobody-ran-this", "--since", "1h"]).unwrap();

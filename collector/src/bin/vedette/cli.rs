@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Make a token that enrols one host
     EnrollToken(EnrollTokenArgs),
+    /// Who did what to tokens, enrolments and hosts; for admins
+    Audit(AuditArgs),
     /// Start a private PostgreSQL, the collector and, as root, a sensor on this host
     Up(UpArgs),
     /// Stop what `up` started, and remove every BPF program and pin
@@ -196,7 +198,7 @@ pub(crate) enum TokenCommand {
     /// Revoke a token
     Revoke {
         /// The token's id, as list shows it
-        id: String,
+        id: uuid::Uuid,
     },
 }
 
@@ -219,6 +221,18 @@ pub(crate) enum EnrollTokenCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct AuditArgs {
+    /// How many entries at most, the newest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
+    /// Go on where an earlier list stopped
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Args, Clone)]

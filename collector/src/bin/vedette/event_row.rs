@@ -1,23 +1,30 @@
 //! One event as one line of a table.
 
-use comfy_table::Table;
 use serde_json::Value;
 
-use crate::table;
+use crate::table::{self, Column, cut, whole};
 
 /// The columns.
-pub(crate) const HEADING: &[&str] = &["time", "host", "action", "pid", "user", "process", "details"];
+pub(crate) const COLUMNS: [Column; 7] = [
+    whole("time", 0),
+    cut("host", 8, 4),
+    whole("action", 1),
+    whole("pid", 3),
+    cut("user", 4, 6),
+    cut("process", 8, 2),
+    cut("details", 10, 5),
+];
 
-/// Adds an event (nested as the API sends it) to a table with that heading.
-pub(crate) fn push(into: &mut Table, event: &Value) {
-    table::push(into, cells(event));
-}
+/// Narrower than this, a terminal has better use for the columns of the year and the milliseconds.
+const ROOMY: usize = 100;
 
 /// The event's cells, not yet escaped.
 pub(crate) fn cells(event: &Value) -> [String; 7] {
     let action = text(event, "event.action");
+    let is_brief = table::width().is_some_and(|columns| columns < ROOMY);
+    let time = text(event, "@timestamp");
     [
-        short_time(&text(event, "@timestamp")),
+        if is_brief { brief_time(&time) } else { short_time(&time) },
         text(event, "host.name"),
         action,
         text(event, "process.pid"),
@@ -63,13 +70,25 @@ fn short_time(rfc3339: &str) -> String {
     }
 }
 
+/// The same without the year, to the second.
+fn brief_time(rfc3339: &str) -> String {
+    match rfc3339.parse::<jiff::Timestamp>() {
+        Ok(time) => time.strftime("%m-%d %H:%M:%S").to_string(),
+        Err(_) => rfc3339.to_owned(),
+    }
+}
+
 /// What matters most about this kind of event.
 fn details(event: &Value) -> String {
     match text(event, "event.category").as_str() {
         "process" => match text(event, "event.action").as_str() {
             "exit" => format!("exit code {}", text(event, "process.exit_code")),
             "fork" => {
-                format!("from {} ({})", text(event, "process.parent.name"), text(event, "process.parent.pid"))
+                let name = match text(event, "process.parent.name") {
+                    name if name.is_empty() => "?".to_owned(),
+                    name => name,
+                };
+                format!("from {name} ({})", text(event, "process.parent.pid"))
             }
             _ => either(event, &["process.command_line", "process.executable"]),
         },

@@ -7,7 +7,8 @@ use crate::Found;
 use crate::cli::{Connect, HostsArgs, HostsCommand, Output};
 use crate::client::Client;
 use crate::event_row::{text, to_the_second};
-use crate::{output, table};
+use crate::output;
+use crate::table::{Column, Table, cut, whole};
 
 pub(crate) async fn run(connect: &Connect, args: HostsArgs) -> anyhow::Result<Found> {
     let client = Client::new(connect)?;
@@ -17,32 +18,40 @@ pub(crate) async fn run(connect: &Connect, args: HostsArgs) -> anyhow::Result<Fo
     }
 }
 
+const COLUMNS: [Column; 8] = [
+    cut("name", 8, 0),
+    whole("id", 1),
+    cut("kernel", 8, 6),
+    whole("version", 5),
+    whole("events/s", 4),
+    whole("last seen", 3),
+    whole("lost", 2),
+    cut("tags", 8, 7),
+];
+
 async fn list(client: &Client, output: Output) -> anyhow::Result<Found> {
     let answer: Value = client.json(client.request(Method::GET, "/hosts")).await?;
     let empty = Vec::new();
     let hosts = answer.get("hosts").and_then(Value::as_array).unwrap_or(&empty);
-    let mut lines = table::new(&["name", "id", "kernel", "version", "events/s", "last seen", "lost", "tags"]);
+    let mut lines = Table::new(&COLUMNS);
     for host in hosts {
         if output == Output::Json {
             output::json_line(host)?;
             continue;
         }
-        table::push(
-            &mut lines,
-            [
-                text(host, "host.name"),
-                text(host, "host.id"),
-                text(host, "host.os.kernel"),
-                text(host, "sensor.version"),
-                text(host, "events_per_second"),
-                to_the_second(host, "last_seen"),
-                text(host, "not_stored"),
-                text(host, "host.tags"),
-            ],
-        );
+        lines.push([
+            text(host, "host.name"),
+            text(host, "host.id"),
+            text(host, "host.os.kernel"),
+            text(host, "sensor.version"),
+            text(host, "events_per_second"),
+            to_the_second(host, "last_seen"),
+            text(host, "not_stored"),
+            text(host, "host.tags"),
+        ]);
     }
     if output == Output::Table && !hosts.is_empty() {
-        output::line(&table::show(&lines))?;
+        output::line(&lines.show())?;
     }
     Ok(if hosts.is_empty() { Found::Nothing } else { Found::Something })
 }
@@ -54,7 +63,7 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
         output::json_line(&host)?;
         return Ok(Found::Something);
     }
-    let mut facts = table::new(&["", ""]);
+    let mut facts = Table::new(&[whole("", 0), cut("", 8, 1)]);
     for (name, field) in [
         ("name", "host.name"),
         ("id", "host.id"),
@@ -74,21 +83,24 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
     ] {
         let value = to_the_second(&host, field);
         if !value.is_empty() {
-            table::push(&mut facts, [name, &value]);
+            facts.push([name, &value]);
         }
     }
-    output::line(&table::show(&facts))?;
+    output::line(&facts.show())?;
     let empty = Vec::new();
     let streams = host.get("streams").and_then(Value::as_array).unwrap_or(&empty);
     if !streams.is_empty() {
-        let columns =
+        let names =
             ["epoch", "lane", "generated", "stored", "merged", "lost", "dropped", "rejected", "residue"];
-        let mut ledger = table::new(&columns);
+        // An epoch that does not fit is left out first: what was lost matters more.
+        let ranks = [9, 0, 4, 5, 8, 1, 2, 3, 7];
+        let columns: Vec<_> = names.into_iter().zip(ranks).map(|(name, rank)| whole(name, rank)).collect();
+        let mut ledger = Table::new(&columns);
         for stream in streams {
-            table::push(&mut ledger, columns.map(|column| text(stream, column)));
+            ledger.push(names.map(|name| text(stream, name)));
         }
         output::line("")?;
-        output::line(&table::show(&ledger))?;
+        output::line(&ledger.show())?;
     }
     Ok(Found::Something)
 }

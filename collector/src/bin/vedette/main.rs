@@ -1,9 +1,9 @@
 //! The operator's command line. It talks to the collector's API and to nothing else, but for
 //! `up` and `down`, which start and stop the programs on this host.
 
+mod audit;
 mod cli;
 mod client;
-mod completions;
 mod down;
 mod enroll_token;
 mod event_row;
@@ -21,9 +21,11 @@ mod up;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use vedette_collector::manual;
 
 use crate::cli::{Cli, Command};
+use crate::client::NotFound;
 
 /// What a command found, as its exit code says: 0, 1, and 2 for an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "vedette: {error:#}");
-            ExitCode::from(2)
+            ExitCode::from(if error.is::<NotFound>() { 1 } else { 2 })
         }
     }
 }
@@ -64,7 +66,14 @@ async fn run(cli: Cli) -> anyhow::Result<Found> {
         Command::EnrollToken(args) => enroll_token::run(&connect, args).await,
         Command::Up(args) => up::run(args).await,
         Command::Down(args) => down::run(args).await,
-        Command::Completions(args) => completions::completions(args),
-        Command::Man(args) => completions::man(args),
+        Command::Audit(args) => audit::run(&connect, args).await,
+        Command::Completions(args) => {
+            manual::completions(Cli::command(), args.shell);
+            Ok(Found::Something)
+        }
+        Command::Man(args) => {
+            manual::pages(Cli::command(), &args.dir)?;
+            Ok(Found::Something)
+        }
     }
 }

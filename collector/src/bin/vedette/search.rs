@@ -4,14 +4,16 @@ use std::io::IsTerminal as _;
 
 use futures::StreamExt as _;
 use reqwest::Method;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
+use vedette_collector::escape;
 
 use crate::Found;
 use crate::cli::{Connect, Output, SearchArgs};
-use crate::client::Client;
+use crate::client::{Client, ErrorText};
 use crate::event_row;
 use crate::output;
-use crate::table;
+use crate::table::Table;
 
 mod histogram;
 mod lines;
@@ -30,7 +32,14 @@ pub(crate) async fn run(connect: &Connect, args: SearchArgs) -> anyhow::Result<F
     loop {
         body.insert("limit".to_owned(), wanted.min(MAX_PAGE).into());
         let before = shown.n_found;
-        let cursor = page(&client, &body, &mut shown).await?;
+        // Dropping the answer closes the connection, and the collector then cancels the query.
+        let cursor = tokio::select! {
+            cursor = page(&client, &body, &mut shown) => cursor?,
+            _ = tokio::signal::ctrl_c() => {
+                shown.progress.clear();
+                anyhow::bail!("interrupted")
+            }
+        };
         wanted = wanted.saturating_sub(shown.n_found - before);
         match cursor {
             Some(cursor) if wanted > 0 => body.insert("cursor".to_owned(), cursor.into()),
@@ -60,16 +69,12 @@ async fn page(
 ) -> anyhow::Result<Option<String>> {
     let request = client.request(Method::POST, "/search").header("accept", "application/x-ndjson").json(body);
     let mut answer = Lines::new(client.send(request).await?.bytes_stream());
-    // Dropping the answer on Ctrl-C closes the connection, and the collector then cancels the query.
     loop {
-        let line = tokio::select! {
-            line = answer.next() => line,
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
-        };
-        let Some(line) = line else {
+        let Some(line) = answer.next().await else {
             anyhow::bail!("the answer broke off after {} events; try again", shown.n_found)
         };
         if let Some(end) = shown.take(line?)? {
+            shown.note(&end);
             return Ok(Some(event_row::text(&end, "cursor")).filter(|cursor| !cursor.is_empty()));
         }
     }
@@ -78,14 +83,21 @@ async fn page(
 /// What has come so far.
 struct Shown {
     output: Output,
-    events: comfy_table::Table,
+    events: Table,
     n_found: u64,
+    notes: Vec<String>,
     progress: Progress,
 }
 
 impl Shown {
     fn new(output: Output) -> Self {
-        Self { output, events: table::new(event_row::HEADING), n_found: 0, progress: Progress::default() }
+        Self {
+            output,
+            events: Table::new(&event_row::COLUMNS),
+            n_found: 0,
+            notes: Vec::new(),
+            progress: Progress::default(),
+        }
     }
 
     /// Shows a line of an answer; its last one is given back.
@@ -94,7 +106,7 @@ impl Shown {
             self.n_found += 1;
             match self.output {
                 Output::Json => output::json_line(event)?,
-                Output::Table => event_row::push(&mut self.events, event),
+                Output::Table => self.events.push(event_row::cells(event)),
             }
             return Ok(None);
         }
@@ -108,17 +120,34 @@ impl Shown {
         } else if let Some(values) = line.get("top").and_then(Value::as_array) {
             self.n_found += top::show(values, self.output)?;
         } else if let Some(error) = line.get("error") {
-            anyhow::bail!("{}", event_row::text(error, "message"));
+            anyhow::bail!("{}", ErrorText::deserialize(error)?.spoken());
         } else if let Some(end) = line.get_mut("end") {
             return Ok(Some(end.take()));
         }
         Ok(None)
     }
 
+    /// Says what is odd about the query, or about the answer.
+    fn note(&mut self, end: &Value) {
+        let hints = end.get("hints").and_then(Value::as_array).into_iter().flatten();
+        self.notes.extend(hints.filter_map(Value::as_str).map(escape::terminal));
+        let stats = |name: &str| end.get("stats").and_then(|stats| stats.get(name));
+        if let Some(n) = stats("unreadable").and_then(Value::as_u64).filter(|n| *n > 0) {
+            self.notes.push(format!("{n} stored batches are damaged and were passed over"));
+        }
+        if stats("approximate").and_then(Value::as_bool) == Some(true) {
+            self.notes.push("there are too many values to count each: the counts are approximate".to_owned());
+        }
+    }
+
     fn finish(mut self, cursor: Option<String>) -> anyhow::Result<Found> {
         self.progress.clear();
         if self.output == Output::Table && !self.events.is_empty() {
-            output::line(&table::show(&self.events))?;
+            output::line(&self.events.show())?;
+        }
+        self.notes.dedup();
+        for note in &self.notes {
+            eprintln!("vedette: {note}");
         }
         if let Some(cursor) = cursor.filter(|_| std::io::stderr().is_terminal()) {
             eprintln!("more: add --cursor {cursor}");
@@ -137,8 +166,12 @@ impl Progress {
     fn show(&mut self, progress: &Value) {
         let bar = self.bar.get_or_insert_with(indicatif::ProgressBar::new_spinner);
         let number = |name: &str| progress.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let mut message = format!("{} events searched", number("events"));
         let reached = event_row::text(progress, "reached");
-        bar.set_message(format!("{} events searched, back to {reached}", number("events")));
+        if !reached.is_empty() {
+            message.push_str(&format!(", back to {reached}"));
+        }
+        bar.set_message(message);
         bar.tick();
     }
 

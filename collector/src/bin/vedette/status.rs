@@ -7,7 +7,8 @@ use vedette_collector::escape;
 use crate::Found;
 use crate::cli::{Connect, Output, StatusArgs};
 use crate::client::Client;
-use crate::{output, table};
+use crate::output;
+use crate::table::{Table, cut, whole};
 
 pub(crate) async fn run(connect: &Connect, args: StatusArgs) -> anyhow::Result<Found> {
     let client = Client::new(connect)?;
@@ -16,21 +17,21 @@ pub(crate) async fn run(connect: &Connect, args: StatusArgs) -> anyhow::Result<F
         output::json_line(&status)?;
         return Ok(Found::Something);
     }
-    let mut facts = table::new(&["", ""]);
-    table::push(&mut facts, ["api", client.url()]);
+    let mut facts = Table::new(&[whole("", 0), cut("", 8, 1)]);
+    facts.push(["api", client.url()]);
     if let Some(sections) = status.as_object() {
         for (name, section) in sections.iter().filter(|(name, _)| name.as_str() != "wrong") {
             match section.as_object() {
                 Some(inner) => {
                     for (key, value) in inner {
-                        table::push(&mut facts, [format!("{name} {}", key.replace('_', " ")), plain(value)]);
+                        facts.push([format!("{name} {}", key.replace('_', " ")), plain(value)]);
                     }
                 }
-                None => table::push(&mut facts, [name.replace('_', " "), plain(section)]),
+                None => facts.push([name.replace('_', " "), plain(section)]),
             }
         }
     }
-    output::line(&table::show(&facts))?;
+    output::line(&facts.show())?;
     let empty = Vec::new();
     let wrong = status.get("wrong").and_then(Value::as_array).unwrap_or(&empty);
     output::line("")?;

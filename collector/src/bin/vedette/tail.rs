@@ -2,12 +2,15 @@
 
 use futures::StreamExt as _;
 use reqwest::Method;
+use serde::Deserialize as _;
+use unicode_width::UnicodeWidthStr as _;
+use vedette_collector::escape;
 
 use crate::Found;
 use crate::cli::{Connect, Output, TailArgs};
-use crate::client::Client;
+use crate::client::{Client, ErrorText};
 use crate::event_row;
-use crate::output;
+use crate::{output, table};
 
 mod sse;
 
@@ -36,7 +39,7 @@ pub(crate) async fn run(connect: &Connect, args: TailArgs) -> anyhow::Result<Fou
                 "vedette: too slow, {} batches of events were passed over",
                 event_row::text(&message.data, "missed")
             ),
-            "error" => anyhow::bail!("{}", event_row::text(&message.data, "message")),
+            "error" => anyhow::bail!("{}", ErrorText::deserialize(&message.data)?.spoken()),
             _ => {}
         }
     }
@@ -47,10 +50,13 @@ fn show(event: &serde_json::Value, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Json => output::json_line(event),
         Output::Table => {
-            let [time, host, action, pid, user, process, details] =
-                event_row::cells(event).map(|cell| vedette_collector::escape::terminal(&cell));
-            let line = format!("{time}  {host:<16} {action:<8} {pid:>7} {user:<10} {process:<16} {details}");
-            output::line(&crate::table::cut(line.trim_end()))
+            let cells = event_row::cells(event).map(|cell| escape::terminal(&cell));
+            let [time, host, action, pid, user, process, _] = cells.each_ref().map(|cell| cell.width());
+            // What comes later is not known: columns are so wide that lines mostly stand below each other.
+            let wanted =
+                [time, host.max(10), action.max(7), pid.max(7), user.max(8), process.max(15), usize::MAX];
+            let widths = table::layout(&event_row::COLUMNS, &wanted, table::width());
+            output::line(&table::line(&cells, &widths))
         }
     }
 }

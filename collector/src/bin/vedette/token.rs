@@ -7,7 +7,8 @@ use crate::Found;
 use crate::cli::{Connect, Output, RoleName, TokenArgs, TokenCommand};
 use crate::client::Client;
 use crate::event_row::{text, to_the_second};
-use crate::{output, table};
+use crate::output;
+use crate::table::{Column, Table, cut, whole};
 
 pub(crate) async fn run(connect: &Connect, args: TokenArgs) -> anyhow::Result<Found> {
     let client = Client::new(connect)?;
@@ -37,21 +38,30 @@ pub(crate) async fn run(connect: &Connect, args: TokenArgs) -> anyhow::Result<Fo
     }
 }
 
+const FIELDS: [&str; 7] = ["id", "name", "role", "created", "expires", "last_used", "revoked"];
+const COLUMNS: [Column; 7] = [
+    whole("id", 0),
+    cut("name", 6, 2),
+    whole("role", 1),
+    whole("created", 6),
+    whole("expires", 3),
+    whole("last used", 5),
+    whole("revoked", 4),
+];
+
 async fn list(client: &Client, output: Output) -> anyhow::Result<Found> {
     let answer: Value = client.json(client.request(Method::GET, "/tokens")).await?;
     let empty = Vec::new();
     let tokens = answer.get("tokens").and_then(Value::as_array).unwrap_or(&empty);
-    let columns = ["id", "name", "role", "created", "expires", "last_used", "revoked"];
-    let mut lines =
-        table::new(&columns.map(|column| column.replace('_', " ")).each_ref().map(String::as_str));
+    let mut lines = Table::new(&COLUMNS);
     for token in tokens {
         match output {
             Output::Json => output::json_line(token)?,
-            Output::Table => table::push(&mut lines, columns.map(|column| to_the_second(token, column))),
+            Output::Table => lines.push(FIELDS.map(|field| to_the_second(token, field))),
         }
     }
     if output == Output::Table && !tokens.is_empty() {
-        output::line(&table::show(&lines))?;
+        output::line(&lines.show())?;
     }
     Ok(if tokens.is_empty() { Found::Nothing } else { Found::Something })
 }

@@ -22,7 +22,7 @@ pub(crate) async fn run(connect: &Connect, args: TreeArgs) -> anyhow::Result<Fou
     for node in nodes {
         match args.output.output {
             Output::Json => output::json_line(node)?,
-            Output::Table => output::line(&table::cut(&line(node, &text(&tree, "entity_id"))))?,
+            Output::Table => output::line(&table::fitting(&line(node, &text(&tree, "entity_id"))))?,
         }
     }
     for notice in tree.get("notices").and_then(Value::as_array).unwrap_or(&empty) {

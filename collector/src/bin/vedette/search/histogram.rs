@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::cli::Output;
 use crate::event_row::text;
-use crate::{output, table};
+use crate::output;
+use crate::table::{Table, cut, whole};
 
 const BAR_COLUMNS: u64 = 50;
 
@@ -22,12 +23,12 @@ pub(super) fn show(buckets: &[Value], output: Output) -> anyhow::Result<u64> {
         return Ok(0);
     }
     let most = buckets.iter().map(count).max().unwrap_or(0);
-    let mut lines = table::new(&["from", "events", ""]);
+    let mut lines = Table::new(&[whole("from", 0), whole("events", 1), cut("", 4, 2)]);
     for bucket in buckets {
         let n = count(bucket);
-        table::push(&mut lines, [text(bucket, "start"), n.to_string(), bar(n, most)]);
+        lines.push([text(bucket, "start"), n.to_string(), bar(n, most)]);
     }
-    output::line(&table::show(&lines))?;
+    output::line(&lines.show())?;
     Ok(total)
 }
 

@@ -7,6 +7,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 
+use crate::client::fault;
+
 /// The longest line that is taken: a page of events is many lines, an event is at most some 100 KiB.
 const MAX_LINE_BYTES: usize = 16 << 20;
 
@@ -51,7 +53,12 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Lines<S> {
             }
             match futures::ready!(self.body.poll_next_unpin(cx)) {
                 Some(Ok(bytes)) => self.rest.extend_from_slice(&bytes),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(anyhow::anyhow!(
+                        "the answer broke off: {}",
+                        fault::root(&error)
+                    ))));
+                }
                 None => return Poll::Ready(None),
             }
         }

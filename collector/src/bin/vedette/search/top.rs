@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::cli::Output;
 use crate::event_row::text;
-use crate::{output, table};
+use crate::output;
+use crate::table::{Table, cut, whole};
 
 /// Prints the values (`value`, `count`) and returns how many events they count.
 pub(super) fn show(values: &[Value], output: Output) -> anyhow::Result<u64> {
@@ -14,11 +15,11 @@ pub(super) fn show(values: &[Value], output: Output) -> anyhow::Result<u64> {
             output::json_line(value)?;
         }
     } else if !values.is_empty() {
-        let mut lines = table::new(&["events", "value"]);
+        let mut lines = Table::new(&[whole("events", 0), cut("value", 8, 1)]);
         for value in values {
-            table::push(&mut lines, [count(value).to_string(), text(value, "value")]);
+            lines.push([count(value).to_string(), text(value, "value")]);
         }
-        output::line(&table::show(&lines))?;
+        output::line(&lines.show())?;
     }
     Ok(values.iter().map(count).sum())
 }

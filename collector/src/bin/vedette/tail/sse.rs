@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 
+use crate::client::fault;
+
 /// One message.
 pub(super) struct Message {
     /// What it is: `event`, `lagged`, …
@@ -81,7 +83,12 @@ impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Stream for Messages<S> {
             }
             match futures::ready!(self.body.poll_next_unpin(cx)) {
                 Some(Ok(bytes)) => self.rest.extend_from_slice(&bytes),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(anyhow::anyhow!(
+                        "the tail broke off: {}; start it again to go on",
+                        fault::root(&error)
+                    ))));
+                }
                 None => return Poll::Ready(None),
             }
         }
