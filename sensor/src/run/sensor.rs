@@ -1,0 +1,156 @@
+//! A sensor at work: rings → pipeline → outbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use uuid::Uuid;
+use wire::event::{Kind, Row};
+use wire::field::Field;
+use wire::frame::sensor::Facts;
+use wire::id::Epoch;
+use wire::time::BootTime;
+
+use super::RunError;
+use super::intake::Intake;
+use super::outlet::Outlet;
+use crate::account::Start;
+use crate::clock::boot_time;
+use crate::enrich::Origin;
+use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::probe::Probe;
+use crate::seal::Bounds;
+use crate::table::Limits;
+use crate::uplink::Link;
+use crate::user::Users;
+
+/// How often counters, clock and users are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// A running sensor.
+pub(super) struct Sensor {
+    pub(super) probe: Probe,
+    pub(super) pipeline: Pipeline,
+    pub(super) intake: Intake,
+    pub(super) outlet: Outlet,
+    pub(super) users: Users,
+    pub(super) link: Arc<Link>,
+    pub(super) facts: watch::Sender<Facts>,
+    pub(super) last_heartbeat: BootTime,
+    pub(super) last_census: BootTime,
+    /// Records of process life that were lost when the last census was taken.
+    pub(super) lost_then: u64,
+    pub(super) booked_skips: [u64; 2],
+    pub(super) sealed_before: (BootTime, u64),
+}
+
+impl Sensor {
+    pub(super) fn start(probe: Probe, mut outlet: Outlet, origin: Origin) -> Result<Self, RunError> {
+        let now = boot_time()?;
+        let epoch = Epoch::new(Uuid::now_v7());
+        let counters = probe.counters()?;
+        let (start, booked_skips) = match (&mut outlet, probe.is_reopened()) {
+            (_, false) => (Start::Fresh, [0; 2]),
+            (Outlet::Outbox(shipping), true) if shipping.kept.tells() => {
+                (Start::Resumed(shipping.kept.positions.clone()), shipping.kept.skipped)
+            }
+            (_, true) => (Start::Unknown, [counters.process.skipped, counters.bulk.skipped]),
+        };
+        let reason = match &start {
+            Start::Fresh => "programs loaded",
+            Start::Resumed(before) if before.clean => "the sensor was started again",
+            Start::Resumed(_) => "the sensor was started again after a crash",
+            Start::Unknown => "programs found running, nothing known of the sensor before",
+        };
+        outlet.begin(epoch);
+        if let Outlet::Outbox(shipping) = &mut outlet {
+            if !probe.is_reopened() {
+                shipping.kept.begin_at_zero();
+            }
+            // From here on records leave the rings, and a crash loses them.
+            shipping.kept.positions.clean = false;
+            shipping.kept.skipped = booked_skips;
+            shipping.keep();
+        }
+        let config =
+            PipelineConfig { origin, epoch, start, limits: Limits::default(), bounds: Bounds::default() };
+        let mut sensor = Self {
+            probe,
+            pipeline: Pipeline::new(config, now),
+            intake: Intake::default(),
+            outlet,
+            users: Users::new("/etc/passwd"),
+            link: Arc::new(Link::default()),
+            facts: watch::Sender::new(Facts::default()),
+            last_heartbeat: now,
+            last_census: now,
+            lost_then: 0,
+            booked_skips,
+            sealed_before: (now, 0),
+        };
+        sensor.look_around(now)?;
+        sensor.seed(now)?;
+        crate::sys::give_back_memory();
+        sensor.tell(Kind::SENSOR_STARTED, reason, now);
+        info!(
+            %epoch,
+            n_processes = sensor.pipeline.table().n_living(),
+            pins = %sensor.probe.folder().display(),
+            "sensor runs: {reason}"
+        );
+        Ok(sensor)
+    }
+
+    pub(super) async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), RunError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.probe.ready() => {}
+                _ = tick.tick() => self.tick()?,
+            }
+            if !self.drain().await? {
+                info!("nobody reads the events any more");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that waits in the rings. `false`: there is nobody left to hand it to.
+    async fn drain(&mut self) -> Result<bool, RunError> {
+        loop {
+            let now = boot_time()?;
+            let names = self.users.names();
+            let empty = self.intake.drain(&mut self.probe, &mut self.pipeline, names, now);
+            self.pipeline.seal_due(names, now);
+            if !self.outlet.ship(&mut self.pipeline) {
+                return Ok(false);
+            }
+            if empty {
+                return Ok(true);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) fn tell(&mut self, kind: Kind, reason: &'static str, now: BootTime) {
+        let row = Row::default()
+            .with(Field::SensorVersion, env!("CARGO_PKG_VERSION"))
+            .with(Field::SensorReason, reason);
+        self.pipeline.tell(kind, row, self.users.names(), now);
+    }
+
+    /// Seals all that was seen so far.
+    pub(super) fn stop(&mut self) -> Result<(), RunError> {
+        let now = boot_time()?;
+        self.intake.finish(&mut self.probe, &mut self.pipeline, self.users.names(), now);
+        self.tell(Kind::SENSOR_STOPPED, "told to stop", now);
+        self.pipeline.seal_all(self.users.names(), now);
+        self.outlet.ship(&mut self.pipeline);
+        self.outlet.close(&self.pipeline);
+        Ok(())
+    }
+}
