@@ -1,4 +1,5 @@
-//! Generated host activity: what benchmarks measure and what the built-in dictionary is trained on.
+//! Generated host activity: what benchmarks measure. The built-in dictionaries are trained on another
+//! (`examples/train_dictionary`), so that nothing is measured on what was trained.
 //!
 //! A made-up Linux host with systemd, cron, sshd, a shell, a build, a web server, a database and
 //! containers. The same seed gives the same events. Behind the cargo feature `sample`.

@@ -26,14 +26,16 @@ fn resealed(header: &Bytes, mut payload: Vec<u8>) -> Sealed {
     Sealed { header: header.clone(), payload: payload.into() }
 }
 
-/// A payload of one frame without dictionary that claims to decompress to `raw` bytes.
-fn whole(frame: &[u8], raw: usize) -> Sealed {
-    let raw = postcard::to_allocvec(&raw).unwrap();
-    resealed(&small().header, [&[1, 0, 0, 0, 0, 0], &raw[..], frame].concat())
+/// A whole payload without dictionaries, whose directory and columns are this frame and claim to decompress to
+/// `raw` bytes, with these strings.
+fn whole(frame: &[u8], raw: usize, text: &[u8]) -> Sealed {
+    let lengths = [raw, frame.len(), text.len()].map(|n| postcard::to_allocvec(&n).unwrap()).concat();
+    resealed(&small().header, [&[1, 0, 0, 0, 0, 0], &lengths[..], frame, text].concat())
 }
 
+/// A frame without its magic number.
 fn compress(raw: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(raw, 3).unwrap()
+    zstd::bulk::compress(raw, 3).unwrap().split_off(4)
 }
 
 fn error(sealed: &Sealed) -> BatchError {
@@ -71,11 +73,16 @@ fn damage_under_a_valid_checksum_never_panics() {
         read_all(&resealed(&sealed.header, payload));
     }
     // Damage before compression reaches the decoders of all columns.
-    let raw = decompressed(&sealed).unwrap();
+    let (raw, text) = decompressed(&sealed).unwrap();
     for bit in 0..8 * raw.len() {
         let mut raw = raw.clone();
         raw[bit / 8] ^= 1 << (bit % 8);
-        read_all(&whole(&compress(&raw), raw.len()));
+        read_all(&whole(&compress(&raw), raw.len(), &text));
+    }
+    for bit in 0..8 * text.len() {
+        let mut text = text.clone();
+        text[bit / 8] ^= 1 << (bit % 8);
+        read_all(&whole(&compress(&raw), raw.len(), &text));
     }
     let sealed = large();
     for at in (0..sealed.payload.len()).step_by(97) {
@@ -120,20 +127,19 @@ fn bytes_after_the_end_are_refused() {
         let payload = [&sealed.payload[..], b"x"].concat();
         assert!(Batch::validate(&resealed(&sealed.header, payload)).is_err());
     }
-    let raw = decompressed(&small()).unwrap();
+    let (raw, text) = decompressed(&small()).unwrap();
     let frame = compress(&raw);
-    Batch::validate(&whole(&frame, raw.len())).unwrap();
+    Batch::validate(&whole(&frame, raw.len(), &text)).unwrap();
+    assert!(Batch::validate(&whole(&frame, raw.len(), &[&text[..], b"x\0"].concat())).is_err());
     let after = "bytes follow its frame";
-    let empty = compress(b"");
+    let empty = zstd::bulk::compress(b"", 3).unwrap();
     let skippable = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, b'x'];
-    for sealed in [
-        whole(&[&frame[..], &empty].concat(), raw.len()),
-        whole(&[&frame[..], &skippable].concat(), raw.len()),
-    ] {
+    for more in [&empty[..], &skippable] {
+        let sealed = whole(&[&frame[..], more].concat(), raw.len(), &text);
         assert_eq!(error(&sealed), BatchError::Compressed { part: "payload", reason: after });
     }
-    let first = whole(&[&skippable[..], &frame].concat(), raw.len());
-    assert_eq!(error(&first), BatchError::Compressed { part: "payload", reason: "it is not a zstd frame" });
+    let first = whole(&[&skippable[..], &frame].concat(), raw.len(), &text);
+    assert!(matches!(error(&first), BatchError::Compressed { part: "payload", .. }));
 }
 
 #[test]
@@ -141,12 +147,12 @@ fn a_bomb_stops_at_the_declared_size() {
     let zeros = compress(&vec![0; 1 << 27]);
     assert!(zeros.len() < 20_000);
     let reason = "its frame is damaged or longer than declared";
-    assert_eq!(error(&whole(&zeros, 1 << 20)), BatchError::Compressed { part: "payload", reason });
+    assert_eq!(error(&whole(&zeros, 1 << 20, b"")), BatchError::Compressed { part: "payload", reason });
     let limit = u64::from(MAX_BATCH_BYTES);
     let what = "decompressed size";
-    assert_eq!(error(&whole(&zeros, 1 << 27)), BatchError::Limit { what, found: 1 << 27, limit });
+    assert_eq!(error(&whole(&zeros, 1 << 27, b"")), BatchError::Limit { what, found: 1 << 27, limit });
     assert_eq!(
-        error(&whole(&compress(b"short"), 4_000)),
+        error(&whole(&compress(b"short"), 4_000, b"")),
         BatchError::Compressed { part: "payload", reason: "it is shorter than declared" }
     );
 }
@@ -163,7 +169,7 @@ fn a_large_window_is_refused() {
     context.end_stream(&mut output).unwrap();
     let n = output.pos();
     let reason = "its window is too large";
-    assert_eq!(error(&whole(&frame[..n], 10)), BatchError::Compressed { part: "payload", reason });
+    assert_eq!(error(&whole(&frame[4..n], 4_000, b"")), BatchError::Compressed { part: "payload", reason });
 }
 
 #[test]
@@ -193,8 +199,8 @@ fn limits_come_before_allocation() {
         (vec![0, 0xff, 0xff, 0xff, 0x7f, 0], "number of subjects"),
         (vec![0, 0, 0xff, 0x7f], "number of groups"),
     ] {
-        let frame = compress(&directory);
-        let sealed = Sealed { header: header(MAX_EVENTS_PER_BATCH), ..whole(&frame, directory.len()) };
+        let whole = whole(&directory, directory.len(), b"");
+        let sealed = Sealed { header: header(MAX_EVENTS_PER_BATCH), ..whole };
         let sealed = resealed(&sealed.header, sealed.payload.to_vec());
         match error(&sealed) {
             BatchError::Limit { what: found, .. } => assert_eq!(found, what),

@@ -147,40 +147,52 @@ fn batch_of_a_newer_sensor() {
 fn newer() -> Sealed {
     let header = Batch::open(&sampled(1, Mix::PROCESSES, 3)).unwrap().header().clone();
     let header = Header { n_events: 3, ..header }.encode();
-    // Each table's columns: id, type, base, body.
-    type Columns<'a> = &'a [(u32, u8, Option<u32>, &'a [u8])];
+    const BASE: u8 = 1;
+    const STRINGS: u8 = 4;
+    // Flags that are not known yet.
+    const NEWER: u8 = 0xf0;
+    // Each table's columns: id, type, flags, base, body.
+    type Columns<'a> = &'a [(u32, u8, u8, u32, &'a [u8])];
+    let text = b"/bin/x\0/etc/y\0/etc/z\0";
     let tables: [Columns; 5] = [
-        &[(0, 64, None, &[0]), (0, 65, None, b"/bin/x\0/etc/y\0"), (0, 200, None, b"not known")],
-        &[(0, 66, None, &[1, 1, 0, 1]), (0, 67, None, &[2, 10, 2, 2]), (0, 68, None, &[1, 33, 1, 1])],
+        &[(0, 64, 0, 0, &[0]), (0, 65, 0, 0, text), (0, 200, NEWER, 0, b"not known")],
+        &[(0, 66, 0, 0, &[4, 0b101]), (0, 67, 0, 0, &[2, 0, 2, 2]), (0, 68, 0, 0, &[1, 33, 1, 1])],
         &[
-            (0, 69, None, &[0, 3]),
-            (0, 70, None, &[0, 77]),
-            (0, 71, None, &[0, 2]),
-            (0, 72, None, &[0, 0]),
-            (0, 73, None, &[0, 1]),
-            (33, 1, None, &[1, 0, 1]),
-            (9_000, 42, Some(33), b"??"),
+            (0, 72, 0, 0, &[0]),
+            (0, 69, 0, 0, &[2, 3]),
+            (0, 70, 0, 0, &[154, 1]),
+            (0, 71, 0, 0, &[2]),
+            (0, 73, 0, 0, &[1]),
+            (33, 1, STRINGS, 0, &[1]),
+            (9_000, 42, BASE | STRINGS, 33, b"??"),
         ],
-        &[(48, 4, None, &[0, 0, 3]), (9_001, 3, None, &[0, 0, 7])],
-        &[(160, 1, None, &[2, 1, 1, 3]), (9_002, 77, Some(160), b"anything at all")],
+        &[(48, 4, 0, 0, &[3]), (9_001, 3, NEWER, 0, &[0, 0, 7])],
+        &[(160, 1, STRINGS, 0, &[1, 1, 3]), (9_002, 77, BASE, 160, b"anything at all")],
     ];
     let put = |raw: &mut Vec<u8>, n: u32| raw.extend(postcard::to_allocvec(&n).unwrap());
-    let mut raw = vec![2, 1, 2, 3, 1];
+    let columns = || tables.into_iter().flatten();
+    let mut raw = vec![3, 1, 2, 3, 1];
     put(&mut raw, 60_000);
     raw.push(2);
-    for table in tables {
-        put(&mut raw, table.len() as u32);
-        for (id, column_type, base, body) in table {
-            put(&mut raw, *id);
-            raw.push(*column_type);
-            put(&mut raw, (body.len() as u32) << 2 | u32::from(base.is_some()) << 1);
-            base.iter().for_each(|base| put(&mut raw, *base));
+    tables.iter().for_each(|table| put(&mut raw, table.len() as u32));
+    for (id, column_type, flags, base, _) in columns() {
+        put(&mut raw, *id);
+        raw.extend([column_type, flags]);
+        if flags & BASE != 0 {
+            put(&mut raw, *base);
         }
     }
-    raw.extend(tables.into_iter().flatten().flat_map(|column| column.3));
+    // One string of each column that is the first to use any.
+    columns().filter(|column| column.2 & STRINGS != 0).for_each(|_| raw.push(1));
+    columns().for_each(|column| put(&mut raw, column.4.len() as u32));
+    raw.extend(columns().filter(|column| column.1 != 65).flat_map(|column| column.4));
+    let frame = zstd::bulk::compress(&raw, 3).unwrap().split_off(4);
     let mut payload = vec![1, 0, 0, 0, 0, 0];
-    put(&mut payload, raw.len() as u32);
-    payload.extend(zstd::bulk::compress(&raw, 3).unwrap());
+    for n in [raw.len(), frame.len(), text.len()] {
+        put(&mut payload, n as u32);
+    }
+    payload.extend(frame);
+    payload.extend(text);
     let mut hasher = blake3::Hasher::new();
     hasher
         .update(&(header.len() as u32).to_le_bytes())

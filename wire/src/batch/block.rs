@@ -1,53 +1,64 @@
 //! Compression: what zstd is given, and what it is allowed to give back.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use zstd::zstd_safe::{self, CCtx, CParameter, DCtx, DDict, DParameter};
 
-use super::dictionary;
+use super::dictionary::{self, Part};
 use super::error::BatchError;
 use crate::limits::MAX_ZSTD_WINDOW_LOG;
 
 /// Fast enough for a sensor, and what the figures of `docs/benchmarks.md` were measured with.
-pub(super) const LEVEL: i32 = 3;
-/// What a zstd frame begins with; a skippable frame begins otherwise.
+const LEVEL: i32 = 3;
+/// The level of whole payloads: a few KB, of which a better search costs little.
+pub(super) const SMALL_LEVEL: i32 = 9;
+/// What a zstd frame begins with (a skippable frame begins otherwise). It is left out of payloads.
 const MAGIC: &[u8] = &0xFD2F_B528_u32.to_le_bytes();
 
 thread_local! {
     static COMPRESSOR: RefCell<CCtx<'static>> = RefCell::new(compressor());
-    static WITH_DICTIONARY: RefCell<CCtx<'static>> = RefCell::new(compressor_with_dictionary());
-    static DECOMPRESSOR: RefCell<DCtx<'static>> = RefCell::new(decompressor());
+    static COLUMNS: RefCell<CCtx<'static>> = RefCell::new(compressor_of(Part::Columns));
+    static STRINGS: RefCell<CCtx<'static>> = RefCell::new(compressor_of(Part::Strings));
+    /// And room for a frame, which begins with the magic number.
+    static DECOMPRESSOR: RefCell<(DCtx<'static>, Vec<u8>)> = RefCell::new((decompressor(), MAGIC.to_vec()));
 }
 
-/// Appends `raw` as one frame; returns how many bytes that took.
-pub(super) fn compress(raw: &[u8], out: &mut Vec<u8>) -> usize {
-    COMPRESSOR.with_borrow_mut(|context| append(context, raw, out))
+/// Appends `raw` as one frame, with the newest built-in dictionary for a part of a whole payload; returns how many
+/// bytes that took.
+pub(super) fn compress(raw: &[u8], part: Option<Part>, out: &mut Vec<u8>) -> usize {
+    let context = match part {
+        None => &COMPRESSOR,
+        Some(Part::Columns) => &COLUMNS,
+        Some(Part::Strings) => &STRINGS,
+    };
+    context.with_borrow_mut(|context| append(context, raw, out))
 }
 
-/// The same with the newest built-in dictionary.
-pub(super) fn compress_with_dictionary(raw: &[u8], out: &mut Vec<u8>) -> usize {
-    WITH_DICTIONARY.with_borrow_mut(|context| append(context, raw, out))
-}
-
-/// Decompresses one frame to exactly `raw` bytes (bounded by the caller before).
-pub(super) fn decompress(
+/// What `stored` stands for: itself if it is of `raw` bytes (bounded by the caller before), else one frame that
+/// decompresses to exactly so many.
+pub(super) fn restore<'a>(
     part: &'static str,
-    frame: &[u8],
+    stored: &'a [u8],
     raw: usize,
     dictionary: Option<&DDict<'static>>,
-) -> Result<Vec<u8>, BatchError> {
-    let error = |reason| BatchError::Compressed { part, reason };
-    check_frame(frame).map_err(error)?;
-    let mut out = Vec::with_capacity(raw);
-    let n = DECOMPRESSOR.with_borrow_mut(|context| match dictionary {
-        None => context.decompress(&mut out, frame),
-        Some(dictionary) => context.decompress_using_ddict(&mut out, frame, dictionary),
-    });
-    match n {
-        Ok(n) if n == raw => Ok(out),
-        Ok(_) => Err(error("it is shorter than declared")),
-        Err(_) => Err(error("its frame is damaged or longer than declared")),
+) -> Result<Cow<'a, [u8]>, BatchError> {
+    if stored.len() == raw {
+        return Ok(Cow::Borrowed(stored));
     }
+    let error = |reason| BatchError::Compressed { part, reason };
+    let mut out = Vec::with_capacity(raw);
+    let n = DECOMPRESSOR.with_borrow_mut(|(context, frame)| {
+        frame.truncate(MAGIC.len());
+        frame.extend_from_slice(stored);
+        check_frame(frame).map_err(error)?;
+        let n = match dictionary {
+            None => context.decompress(&mut out, frame),
+            Some(dictionary) => context.decompress_using_ddict(&mut out, frame, dictionary),
+        };
+        n.map_err(|_| error("its frame is damaged or longer than declared"))
+    })?;
+    if n == raw { Ok(Cow::Owned(out)) } else { Err(error("it is shorter than declared")) }
 }
 
 /// Checks that these bytes are one frame, with nothing after it, whose window is not too large
@@ -73,12 +84,13 @@ fn append(context: &mut CCtx<'static>, raw: &[u8], out: &mut Vec<u8>) -> usize {
     let room = out.get_mut(start..).unwrap_or_default();
     let n = context.compress2(room, raw).expect("zstd compresses anything into its own bound");
     out.truncate(start + n);
-    n
+    out.drain(start..start + MAGIC.len());
+    n - MAGIC.len()
 }
 
-fn compressor_with_dictionary() -> CCtx<'static> {
+fn compressor_of(part: Part) -> CCtx<'static> {
     let mut context = compressor();
-    context.ref_cdict(dictionary::newest()).expect("a context without work takes a dictionary");
+    context.ref_cdict(dictionary::newest(part)).expect("a context without work takes a dictionary");
     context
 }
 

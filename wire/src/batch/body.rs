@@ -1,10 +1,10 @@
 //! A column's body: from a builder's cells to bytes, and from bytes to a typed vector.
 //!
-//! - Numbers (and times and truths): how many rows hold the greatest number there is and which, as
-//!   differences; then each row's value plus one, 0 where absent, as [`super::cells`].
-//! - Strings and addresses: the first number this column uses first; then each row's string: 0 absent,
-//!   1 the next one not used before, else its number plus one. Strings are numbered in the order in
-//!   which the columns, as laid out, first use them.
+//! - Numbers (and times and truths): where rows hold the greatest number there is (the directory tells), how
+//!   many and which, as differences; then each row's value plus one, 0 where absent, as [`super::cells`].
+//! - Strings and addresses: each row's string: 0 absent, 1 the next one not used before, else its number
+//!   plus one. Strings are numbered in the order in which the columns, as laid out, first use them; the
+//!   directory tells how many each is the first to use.
 //! - Lists: how many distinct ones, the length of each, their items like strings; then each row's list
 //!   like a string.
 //!
@@ -38,7 +38,8 @@ impl FirstUse {
         self.order.clear();
     }
 
-    fn next(&self) -> u32 {
+    /// The number of the next string that is used for the first time.
+    pub(super) fn next(&self) -> u32 {
         self.order.len() as u32 + 1
     }
 
@@ -98,16 +99,17 @@ pub(super) fn write(
 ) {
     match column.field.field_type() {
         FieldType::Keyword | FieldType::Ip => {
-            varint::put(out, u64::from(strings.next()));
             write_rows(out, &column.cells, prediction, |cell| strings.code(cell));
         }
         FieldType::KeywordList => write_lists(out, column, prediction, strings, lists),
         FieldType::Uint | FieldType::Int | FieldType::Bool | FieldType::Time => {
-            varint::put(out, column.escapes.len() as u64);
-            let mut last = 0;
-            for &row in &column.escapes {
-                varint::put(out, u64::from(row - last));
-                last = row;
+            if !column.escapes.is_empty() {
+                varint::put(out, column.escapes.len() as u64);
+                let mut last = 0;
+                for &row in &column.escapes {
+                    varint::put(out, u64::from(row - last));
+                    last = row;
+                }
             }
             write_rows(out, &column.cells, prediction, |cell| cell);
         }
@@ -142,7 +144,6 @@ fn write_lists(
     let mut rows = Vec::new();
     write_rows(&mut rows, &column.cells, prediction, |cell| used.code(cell));
     varint::put(out, used.order.len() as u64);
-    varint::put(out, u64::from(strings.next()));
     for &list in &used.order {
         varint::put(out, lists.get(list).len() as u64 / 4);
     }
@@ -154,10 +155,13 @@ fn write_lists(
     out.extend_from_slice(&rows);
 }
 
-/// The rows of a column: how many, and what predicts each where it has a base.
+/// The rows of a column: how many, and what predicts each where it has a base; and what else the directory says.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) n_rows: usize,
+    /// The strings that the column is the first to use begin here.
+    pub(super) first_new: u32,
+    pub(super) has_escapes: bool,
     pub(super) predicted: Option<Predicted<'a>>,
 }
 
@@ -198,13 +202,13 @@ pub(super) fn read(
 }
 
 fn read_strings(input: &mut Input<'_>, rows: Rows<'_>, n_strings: u32) -> Result<Vec<u32>, Flaw> {
-    let mut resolve = Resolve { next: first(input)?, last: n_strings };
+    let mut resolve = Resolve { next: rows.first_new, last: n_strings };
     rows.read(input, |code| resolve.number(code))
 }
 
 fn read_lists(input: &mut Input<'_>, rows: Rows<'_>, n_strings: u32) -> Result<Lists, Flaw> {
     let n_lists = input.varint()? as usize;
-    let mut resolve = Resolve { next: first(input)?, last: n_strings };
+    let mut resolve = Resolve { next: rows.first_new, last: n_strings };
     if n_lists > rows.n_rows || n_lists > input.len() {
         return Err(Flaw("it has more distinct lists than rows"));
     }
@@ -239,7 +243,7 @@ fn read_numbers<T: Copy + Default>(
     rows: Rows<'_>,
     value: impl Fn(u64) -> T,
 ) -> Result<Numbers<T>, Flaw> {
-    let n_escapes = input.varint()?;
+    let n_escapes = if rows.has_escapes { input.varint()? } else { 0 };
     if n_escapes > rows.n_rows as u64 || n_escapes > input.len() as u64 {
         return Err(Flaw("it has more exceptions than rows"));
     }
@@ -263,8 +267,4 @@ fn read_numbers<T: Copy + Default>(
         }
     }
     Ok(Numbers { values, present })
-}
-
-fn first(input: &mut Input<'_>) -> Result<u32, Flaw> {
-    u32::try_from(input.varint()?).map_err(|_| Flaw("its first string has too large a number"))
 }

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 
-use super::body::{self, FirstUse};
-use super::cells;
-use super::directory::{Directory, Part, column_type, type_number};
+use super::body::FirstUse;
+use super::cells::{self, NO_ROW};
+use super::directory::{Directory, column_type};
+use super::layout::{Layout, write_table};
 use super::pending::{Pools, Table};
 use super::predict::{self, Bases, elapsed_cell};
+use super::reference;
 use super::varint::zigzag;
 use super::{Header, NO_SUBJECT, Sealed, payload, recent};
 use crate::event::{Event, Kind};
@@ -110,9 +112,10 @@ impl Builder {
             clock: boundary.clock,
             ledger: boundary.ledger,
             collection: boundary.collection,
-        }
-        .encode();
-        let payload = self.payload(&header);
+        };
+        let earliest = header.earliest.ns();
+        let header = header.encode();
+        let payload = self.payload(&header, earliest);
         self.clear();
         Sealed { header, payload }
     }
@@ -154,7 +157,7 @@ impl Builder {
     }
 
     /// Lays out the tables' columns and compresses them.
-    fn payload(&mut self, header: &[u8]) -> Bytes {
+    fn payload(&mut self, header: &[u8], earliest: u64) -> Bytes {
         let mut groups = std::mem::take(&mut self.groups);
         let kinds: Vec<Kind> = groups.iter().map(|(kind, _)| *kind).collect();
         groups.sort_by_key(|(kind, _)| *kind);
@@ -162,8 +165,8 @@ impl Builder {
 
         self.first_use.reset(self.pools.strings.len());
         let mut layout = Layout::default();
-        self.write_events(&mut layout, &kinds, &groups);
-        self.write_subjects(&mut layout);
+        self.write_events(&mut layout, &kinds, &groups, earliest);
+        self.write_subjects(&mut layout, earliest);
         for (kind, table) in &mut groups {
             let lives = table.columns.iter().any(|column| column.field == Field::ProcessDurationNs);
             let place = kinds.iter().position(|other| other == kind).filter(|_| lives);
@@ -180,6 +183,7 @@ impl Builder {
         });
         strings.column(0, column_type::STRING_BYTES, |out| out.append(&mut bytes));
         strings.end_table();
+        let text = strings.bytes.split_off(strings.parts.first().map_or(0, |part| part.length as usize));
         strings.append(layout);
         let directory = Directory {
             n_strings: self.first_use.order.len() as u32,
@@ -190,7 +194,7 @@ impl Builder {
             blocks: Vec::new(),
         };
         self.groups = groups;
-        payload::write(header, directory, &strings.bytes)
+        payload::write(header, directory, &strings.bytes, &text)
     }
 
     /// For each event of a group the time since its subject's start, plus one.
@@ -201,7 +205,7 @@ impl Builder {
         events.map(|&(_, time, subject)| elapsed_cell(time, start(subject))).collect()
     }
 
-    fn write_events(&self, layout: &mut Layout, kinds: &[Kind], groups: &[(Kind, Table)]) {
+    fn write_events(&self, layout: &mut Layout, kinds: &[Kind], groups: &[(Kind, Table)], earliest: u64) {
         let places: Vec<u64> = kinds
             .iter()
             .map(|kind| groups.iter().position(|(other, _)| other == kind).unwrap_or_default() as u64)
@@ -209,79 +213,51 @@ impl Builder {
         let each = |cell: &dyn Fn(&(u16, u64, u32)) -> u64| self.events.iter().map(cell).collect::<Vec<_>>();
         let group = each(&|event| places.get(usize::from(event.0)).copied().unwrap_or_default());
         layout.column(0, column_type::EVENT_GROUP, |out| cells::write(out, &group));
-        layout.column(0, column_type::EVENT_TIME, |out| cells::write(out, &each(&|event| event.1)));
+        layout.column(0, column_type::EVENT_TIME, |out| {
+            cells::write(out, &each(&|event| event.1.wrapping_sub(earliest)))
+        });
         let subjects = self.events.iter().map(|event| event.2);
         layout.column(0, column_type::EVENT_SUBJECT, |out| recent::write(out, subjects));
         layout.end_table();
     }
 
-    fn write_subjects(&mut self, layout: &mut Layout) {
+    fn write_subjects(&mut self, layout: &mut Layout, earliest: u64) {
         let keys = &self.keys;
         let each = |cell: &dyn Fn(&Key) -> u64| keys.iter().map(cell).collect::<Vec<_>>();
-        layout.column(0, column_type::START, |out| cells::write(out, &each(&|key| key.key.start.ns())));
-        layout.column(0, column_type::PID, |out| cells::write(out, &each(&|key| u64::from(key.key.pid))));
         let parents: Vec<u32> =
             keys.iter().map(|key| key.parent.map_or(NO_SUBJECT, |parent| parent.0)).collect();
         layout.column(0, column_type::PARENT, |out| {
             recent::write(out, parents.iter().map(|&parent| parent.wrapping_add(1)));
         });
-        let sources = predict::of_parents(&parents);
-        let image = |row: u32| keys.get(row as usize).map_or(0, |key| i64::from(key.image));
+        let (mut starts, mut pids) = (Vec::new(), Vec::new());
+        let same =
+            super::keys::write(keys.iter().map(|key| key.key), &parents, earliest, (&mut starts, &mut pids));
+        layout.column(0, column_type::START, |out| out.append(&mut starts));
+        layout.column(0, column_type::PID, |out| out.append(&mut pids));
+        let sources = predict::of_parents(&parents).into_iter().zip(same);
+        let image = |row: u32| keys.get(row as usize).map(|key| i64::from(key.image));
         let images: Vec<u64> = keys
             .iter()
-            .zip(&sources)
-            .map(|(key, &parent)| zigzag(i64::from(key.image) - image(parent)))
+            .zip(sources)
+            .map(|(key, (parent, same))| {
+                let beside = image(same).or_else(|| image(parent)).unwrap_or_default();
+                zigzag(i64::from(key.image) - beside)
+            })
             .collect();
         layout.column(0, column_type::IMAGE, |out| cells::write(out, &images));
         layout.column(0, column_type::IS_NEW, |out| cells::write(out, &each(&|key| u64::from(key.is_new))));
-        let bases = Bases::of_subjects(&parents);
+        self.subjects.finish();
+        let references = reference::of_rows(&self.subjects);
+        if let Some(references) = &references {
+            let back = references
+                .iter()
+                .zip(0u64..)
+                .map(|(&at, row)| if at == NO_ROW { 0 } else { row - u64::from(at) });
+            let back: Vec<u64> = back.collect();
+            layout.column(0, column_type::REFERENCE, |out| cells::write(out, &back));
+        }
+        let bases = Bases::of_subjects(&parents, references);
         write_table(layout, &mut self.subjects, bases, &mut self.first_use, &self.pools);
         layout.end_table();
-    }
-}
-
-fn write_table(
-    layout: &mut Layout,
-    table: &mut Table,
-    mut bases: Bases,
-    first_use: &mut FirstUse,
-    pools: &Pools,
-) {
-    table.finish();
-    for column in table.columns.iter().filter(|column| !column.cells.is_empty()) {
-        let column_type = type_number(column.field.field_type());
-        let prediction = bases.predict(column);
-        let start = layout.bytes.len();
-        body::write(&mut layout.bytes, column, prediction.as_ref(), first_use, &pools.lists);
-        let base = prediction.map(|prediction| prediction.base);
-        layout.parts.push(Part::new(column.field.number(), column_type, layout.bytes.len() - start, base));
-        bases.offer(column, pools);
-    }
-}
-
-/// Columns end to end.
-#[derive(Default)]
-struct Layout {
-    bytes: Vec<u8>,
-    parts: Vec<Part>,
-    ends: Vec<u32>,
-}
-
-impl Layout {
-    fn column(&mut self, id: u16, column_type: u8, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.bytes.len();
-        write(&mut self.bytes);
-        self.parts.push(Part::new(id, column_type, self.bytes.len() - start, None));
-    }
-
-    fn end_table(&mut self) {
-        self.ends.push(self.parts.len() as u32);
-    }
-
-    fn append(&mut self, other: Layout) {
-        let before = self.parts.len() as u32;
-        self.bytes.extend_from_slice(&other.bytes);
-        self.parts.extend(other.parts);
-        self.ends.extend(other.ends.into_iter().map(|end| end + before));
     }
 }

@@ -1,4 +1,5 @@
-//! The body of a column of numbers: a coding, then what that coding needs.
+//! The body of a column of numbers: a coding, then what that coding needs. A single number stands alone, and of
+//! none nothing is written.
 //!
 //! | coding | then |
 //! |---|---|
@@ -6,12 +7,14 @@
 //! | 1 plain | each row's number |
 //! | 2 differences | each row's number less the one before it, zigzag |
 //! | 3 fixed | how many bytes (1 to 8), then each row's number in so many, little endian |
+//! | 4, 5 packed | each row's number in 1 or 2 bits, the first row's lowest |
 //!
 //! Numbers are varints. A reader that meets another coding in a column it knows refuses the batch.
 //!
 //! A column with a base (see [`super::directory`]) holds only the rows that differ from what the base
-//! predicts: how many, how far each is after the one before it, and their numbers as above.
+//! predicts: how many, how far each is after the one before it, and their numbers as above; nothing if none does.
 
+use super::bits;
 use super::error::Flaw;
 use super::varint::{self, Input, unzigzag, zigzag};
 
@@ -19,12 +22,19 @@ const CONSTANT: u8 = 0;
 const PLAIN: u8 = 1;
 const DIFFERENCES: u8 = 2;
 const FIXED: u8 = 3;
+/// One bit a row; the next coding is two.
+const PACKED: u8 = 4;
+/// Up to so many rows are packed; of more rows of small numbers zstd makes less.
+const PACKED_ROWS: usize = 64;
 
 /// Stands for "no row" among the rows that predict others.
 pub(super) const NO_ROW: u32 = u32::MAX;
 
 /// Writes a number for each row, in the coding that needs the fewest bytes.
 pub(super) fn write(out: &mut Vec<u8>, cells: &[u64]) {
+    if let &[] | &[_] = cells {
+        return cells.iter().for_each(|&cell| varint::put(out, cell));
+    }
     let mut last = cells.first().copied().unwrap_or_default();
     let (mut plain, mut differences, mut bits, mut same) = (0, 0, 0, true);
     for &cell in cells {
@@ -38,6 +48,10 @@ pub(super) fn write(out: &mut Vec<u8>, cells: &[u64]) {
     if same {
         out.push(CONSTANT);
         varint::put(out, last);
+    } else if bits < 4 && cells.len() <= PACKED_ROWS {
+        let n_bits = if bits < 2 { 1 } else { 2 };
+        out.push(PACKED + n_bits - 1);
+        bits::write(out, cells.iter().copied(), n_bits);
     } else if differences < plain && differences < cells.len() * width {
         out.push(DIFFERENCES);
         let mut last = 0;
@@ -58,6 +72,9 @@ pub(super) fn write(out: &mut Vec<u8>, cells: &[u64]) {
 
 /// Writes only the rows that differ from what their source rows say.
 pub(super) fn write_exceptions(out: &mut Vec<u8>, rows: &[u32], codes: &[u64]) {
+    if rows.is_empty() {
+        return;
+    }
     varint::put(out, rows.len() as u64);
     let mut next = 0;
     for &row in rows {
@@ -73,7 +90,16 @@ pub(super) fn read<T: Copy>(
     n_rows: usize,
     mut each: impl FnMut(u64) -> Result<T, Flaw>,
 ) -> Result<Vec<T>, Flaw> {
+    match n_rows {
+        0 => return Ok(Vec::new()),
+        1 => return Ok(vec![each(input.varint()?)?]),
+        _ => {}
+    }
     let coding = input.byte()?;
+    if let PACKED..=5 = coding {
+        let n_bits = coding - PACKED + 1;
+        return bits::read(input, n_rows, n_bits, each);
+    }
     if coding == CONSTANT {
         let cell = input.varint()?;
         let mut cells = Vec::with_capacity(n_rows);
@@ -139,7 +165,7 @@ pub(super) fn read_predicted<T: Copy + Default + TryFrom<u64>>(
     predicted: Predicted<'_>,
     each: impl FnMut(u64) -> Result<T, Flaw>,
 ) -> Result<Vec<T>, Flaw> {
-    let n_exceptions = input.varint()?;
+    let n_exceptions = if input.is_empty() { 0 } else { input.varint()? };
     if n_exceptions > predicted.len() as u64 || n_exceptions > input.len() as u64 {
         return Err(Flaw("it has more exceptions than rows"));
     }
@@ -206,12 +232,25 @@ mod tests {
 
     #[test]
     fn the_shortest_coding_is_taken() {
-        assert_eq!(coding_of(&[]), (CONSTANT, 2));
+        assert_eq!(coding_of(&[300, 300]), (CONSTANT, 3));
         assert_eq!(coding_of(&[u64::MAX; 100]), (CONSTANT, 11));
         assert_eq!(coding_of(&[1, 5, 2, 9]), (PLAIN, 5));
+        assert_eq!(coding_of(&[0, 1, 1, 0, 1, 0, 1, 1, 1]), (PACKED, 3));
+        assert_eq!(coding_of(&[3, 1, 2, 0, 2]), (PACKED + 1, 3));
+        assert_eq!(coding_of(&[[1; 64], [0; 64]].concat()), (PLAIN, 129));
         assert_eq!(coding_of(&[1 << 40, (1 << 40) + 5, (1 << 40) + 3]), (DIFFERENCES, 9));
         assert_eq!(coding_of(&[0x8123_4567, 0xffee_ddcc, 0x9000_0001, 0xf123_4567]).0, FIXED);
         assert_eq!(coding_of(&[0, u64::MAX, 1 << 63, 1, u64::MAX / 3]).0, PLAIN);
+    }
+
+    #[test]
+    fn none_and_one_need_no_coding() {
+        let mut out = Vec::new();
+        write(&mut out, &[]);
+        assert!(out.is_empty());
+        write(&mut out, &[u64::MAX]);
+        assert_eq!(read(&mut Input::new(&out), 1, Ok).unwrap(), [u64::MAX]);
+        assert!(read(&mut Input::new(&[]), 1, Ok).is_err());
     }
 
     #[test]

@@ -5,28 +5,33 @@
 //! ```text
 //! number of strings, number of subjects, number of groups
 //! for each group:  kind, rows
-//! for each table (strings, events, subjects, then the groups):
-//!     number of columns
-//!     for each column:  id, type (one byte), length × 4 + 2 if it has a base + 1 if it begins a block,
-//!                       the base: 0 or the id of a column of strings or lists before it
+//! for each table (strings, events, subjects, then the groups):  number of columns
+//! for each column:  id, type (one byte), flags (one byte), the base if it has one
+//! for each column that uses strings:  how many it is the first to use
+//! for each column:  length
 //! for each block, in parted payloads:  its bytes in the payload (its length when decompressed if it is not compressed)
 //! ```
-//! Columns lie one after the other in this order; a reader skips those whose id it does not know.
+//! What is the same from batch to batch stands together, so that a dictionary's match covers it. Flags: 1 it has
+//! a base, 2 it begins a block, 4 it uses strings, 8 its body begins with escapes (see [`super::body`]); a reader
+//! ignores others. Columns lie one after the other in this order; a reader skips those whose id it does not know.
 //!
-//! A base predicts a column, and only what differs is written (see [`super::cells`]). Base 0 of a
-//! subject's column: the value of its parent, if that stands before it. Base 0 of an event's column of
-//! numbers: the time since its subject's start, in ns (absent without a subject), as a process's life is at
-//! its exit. A column: the value of the last row before with the same value there.
+//! A base predicts a column, and only what differs is written (see [`super::cells`]):
+//!
+//! | base | of | predicts |
+//! |---|---|---|
+//! | 0 | a subject's column | the value of its parent, if that stands before it |
+//! | 0 | an event's column of numbers | the time since its subject's start, in ns (absent without a subject), as a process's life is at its exit |
+//! | 1 | a column of numbers | how many items the row's `process.args` has (absent without) |
+//! | 2 | a column of numbers | how many bytes they have, one more for each |
+//! | 3 | a subject's column | the value of its reference, the row that resembles it most |
+//! | an id | any column | the value of the last row before with the same value in that column (of strings or lists, before it in its table) |
 
-use super::error::{BatchError, bounded};
-use super::varint::{self, Input};
+use super::varint;
 use crate::event::Kind;
 use crate::field::Field;
-use crate::limits::{
-    MAX_BATCH_BYTES, MAX_CELLS_PER_BATCH, MAX_COLUMNS_PER_GROUP, MAX_EVENTS_PER_BATCH, MAX_GROUPS_PER_BATCH,
-    MAX_STRINGS_PER_BATCH, MAX_SUBJECTS_PER_BATCH,
-};
 use crate::value::FieldType;
+
+mod read;
 
 const PART: &str = "directory";
 
@@ -35,6 +40,11 @@ pub(super) const STRINGS: usize = 0;
 pub(super) const EVENTS: usize = 1;
 pub(super) const SUBJECTS: usize = 2;
 pub(super) const GROUPS: usize = 3;
+
+/// The two blocks of a whole payload: what is text, and everything else.
+pub(super) const COLUMNS_BLOCK: usize = 0;
+pub(super) const STRINGS_BLOCK: usize = 1;
+pub(super) const N_WHOLE_BLOCKS: usize = 2;
 
 /// What a column holds: a field (by its id), or one of the parts every batch has (id 0).
 pub(super) mod column_type {
@@ -48,6 +58,8 @@ pub(super) mod column_type {
     pub(in super::super) const IMAGE: u8 = 71;
     pub(in super::super) const PARENT: u8 = 72;
     pub(in super::super) const IS_NEW: u8 = 73;
+    /// How many rows before each subject its reference stands; 0 without one. Not in every batch.
+    pub(in super::super) const REFERENCE: u8 = 74;
 }
 
 /// A type's number in a column's framing.
@@ -67,6 +79,19 @@ pub(super) const fn type_number(field_type: FieldType) -> u8 {
 pub(super) const PARENT_BASE: u32 = 0;
 /// In a group: the base that is the time since the start of each event's subject.
 pub(super) const ELAPSED_BASE: u32 = 0;
+/// The number of items of `process.args`. (Fields with the numbers of such bases are never columns.)
+pub(super) const ITEMS_BASE: u32 = 1;
+/// The bytes of the items of `process.args`, one more for each.
+pub(super) const ITEM_BYTES_BASE: u32 = 2;
+/// In the subject table: the row that resembles it most.
+pub(super) const REFERENCE_BASE: u32 = 3;
+
+mod flag {
+    pub(super) const BASE: u8 = 1;
+    pub(super) const BEGINS_BLOCK: u8 = 2;
+    pub(super) const STRINGS: u8 = 4;
+    pub(super) const ESCAPES: u8 = 8;
+}
 
 /// One column's framing, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +100,11 @@ pub(super) struct Part {
     pub(super) column_type: u8,
     pub(super) begins_block: bool,
     pub(super) base: Option<u32>,
+    pub(super) has_escapes: bool,
+    /// How many strings it is the first to use; `None` for a column without strings.
+    pub(super) n_new: Option<u32>,
+    /// The number of the first of them.
+    pub(super) first_new: u32,
     /// Which block it lies in, and where in that block's decompressed bytes.
     pub(super) block: u32,
     pub(super) offset: u32,
@@ -82,9 +112,28 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(id: u16, column_type: u8, length: usize, base: Option<u32>) -> Self {
-        let (id, length) = (u32::from(id), length as u32);
-        Self { id, column_type, begins_block: false, base, block: 0, offset: 0, length }
+    /// A column that was just laid out.
+    pub(super) fn new(id: u16, column_type: u8, length: usize) -> Self {
+        Self {
+            id: u32::from(id),
+            column_type,
+            begins_block: false,
+            base: None,
+            has_escapes: false,
+            n_new: None,
+            first_new: 1,
+            block: 0,
+            offset: 0,
+            length: length as u32,
+        }
+    }
+
+    fn flags(&self) -> u8 {
+        let flag = |set, flag| if set { flag } else { 0 };
+        flag(self.base.is_some(), flag::BASE)
+            | flag(self.begins_block, flag::BEGINS_BLOCK)
+            | flag(self.n_new.is_some(), flag::STRINGS)
+            | flag(self.has_escapes, flag::ESCAPES)
     }
 
     /// The field it holds, if it is one that this version knows.
@@ -125,96 +174,16 @@ impl Directory {
             varint::put(out, u64::from(*rows));
         }
         for table in 0..self.ends.len() {
-            let parts = self.table(table);
-            varint::put(out, parts.len() as u64);
-            for part in parts {
-                varint::put(out, u64::from(part.id));
-                out.push(part.column_type);
-                let flags = u64::from(part.base.is_some()) << 1 | u64::from(part.begins_block);
-                varint::put(out, u64::from(part.length) << 2 | flags);
-                part.base.into_iter().for_each(|base| varint::put(out, u64::from(base)));
-            }
+            varint::put(out, self.table_range(table).len() as u64);
         }
+        for part in &self.parts {
+            varint::put(out, u64::from(part.id));
+            out.extend_from_slice(&[part.column_type, part.flags()]);
+            part.base.into_iter().for_each(|base| varint::put(out, u64::from(base)));
+        }
+        self.parts.iter().filter_map(|part| part.n_new).for_each(|n| varint::put(out, u64::from(n)));
+        self.parts.iter().for_each(|part| varint::put(out, u64::from(part.length)));
         self.blocks.iter().for_each(|block| varint::put(out, u64::from(block.stored)));
-    }
-
-    /// Reads a directory; `parted` tells whether its columns lie in blocks of their own or follow it.
-    pub(super) fn read(input: &mut Input<'_>, n_events: u32, parted: bool) -> Result<Self, BatchError> {
-        let mut next = |what, limit| {
-            let found = input.varint().map_err(|flaw| flaw.within(PART))?;
-            bounded(what, found, limit)
-        };
-        let n_strings = next("number of strings", MAX_STRINGS_PER_BATCH)?;
-        let n_subjects = next("number of subjects", MAX_SUBJECTS_PER_BATCH)?;
-        let n_groups = next("number of groups", MAX_GROUPS_PER_BATCH)?;
-        let mut directory = Self { n_strings, n_subjects, ..Self::default() };
-        let mut n_rows = 0u32;
-        for _ in 0..n_groups {
-            let kind = Kind::new(next("kind", u32::from(u16::MAX))? as u16);
-            let rows = next("rows of a group", MAX_EVENTS_PER_BATCH)?;
-            if directory.groups.iter().any(|(other, _)| *other == kind) {
-                return Err(malformed("it has two groups of one kind"));
-            }
-            directory.groups.push((kind, rows));
-            n_rows += rows;
-        }
-        if n_rows != n_events {
-            return Err(malformed("its groups do not add up to the header's number of events"));
-        }
-        directory.read_tables(input, n_events, parted)?;
-        if parted {
-            directory.read_blocks(input)?;
-        }
-        Ok(directory)
-    }
-
-    fn read_tables(&mut self, input: &mut Input<'_>, n_events: u32, parted: bool) -> Result<(), BatchError> {
-        let (mut n_cells, mut n_bytes) = (0u64, 0u64);
-        for table in 0..GROUPS + self.groups.len() {
-            let n_columns = input.varint().map_err(|flaw| flaw.within(PART))?;
-            bounded("number of columns", n_columns, MAX_COLUMNS_PER_GROUP)?;
-            n_cells += n_columns * u64::from(self.n_rows(table, n_events));
-            bounded("number of cells", n_cells, MAX_CELLS_PER_BATCH)?;
-            let first = self.parts.len();
-            for _ in 0..n_columns {
-                let mut part = read_part(input)?;
-                n_bytes += u64::from(part.length);
-                bounded("decompressed size", n_bytes, MAX_BATCH_BYTES)?;
-                self.place(&mut part, parted)?;
-                if self.parts.iter().skip(first).any(|other| same(other, &part)) {
-                    return Err(malformed("a table has a column twice"));
-                }
-                self.parts.push(part);
-            }
-            self.ends.push(self.parts.len() as u32);
-        }
-        Ok(())
-    }
-
-    /// Puts a column after those before it.
-    fn place(&mut self, part: &mut Part, parted: bool) -> Result<(), BatchError> {
-        if part.begins_block && !parted {
-            return Err(malformed("it has blocks in a payload of one frame"));
-        }
-        if part.begins_block || (!parted && self.blocks.is_empty()) {
-            self.blocks.push(Block::default());
-        }
-        let block = self.blocks.last_mut().ok_or(malformed("its first column begins no block"))?;
-        part.offset = block.raw;
-        block.raw += part.length;
-        part.block = self.blocks.len() as u32 - 1;
-        Ok(())
-    }
-
-    fn read_blocks(&mut self, input: &mut Input<'_>) -> Result<(), BatchError> {
-        for block in &mut self.blocks {
-            let stored = input.varint().map_err(|flaw| flaw.within(PART))?;
-            if stored > u64::from(block.raw) {
-                return Err(malformed("a block is larger in the payload than decompressed"));
-            }
-            block.stored = stored as u32;
-        }
-        Ok(())
     }
 
     /// A table's columns.
@@ -238,36 +207,4 @@ impl Directory {
             _ => self.groups.get(table - GROUPS).map_or(0, |(_, rows)| *rows),
         }
     }
-}
-
-fn read_part(input: &mut Input<'_>) -> Result<Part, BatchError> {
-    let flawed = |flaw: super::error::Flaw| flaw.within(PART);
-    let id =
-        u32::try_from(input.varint().map_err(flawed)?).map_err(|_| malformed("an id is over 32 bits"))?;
-    let column_type = input.byte().map_err(flawed)?;
-    let length = input.varint().map_err(flawed)?;
-    let (begins_block, has_base) = (length & 1 == 1, length & 2 == 2);
-    let length = bounded("length of a column", length >> 2, MAX_BATCH_BYTES)?;
-    let base = if has_base {
-        let base = input.varint().map_err(flawed)?;
-        Some(u32::try_from(base).map_err(|_| malformed("an id is over 32 bits"))?)
-    } else {
-        None
-    };
-    let part = Part { id, column_type, begins_block, base, block: 0, offset: 0, length };
-    match part.field() {
-        Some(field) if type_number(field.field_type()) != column_type => {
-            let expected = type_number(field.field_type());
-            Err(BatchError::ColumnType { field, found: column_type, expected })
-        }
-        _ => Ok(part),
-    }
-}
-
-fn same(a: &Part, b: &Part) -> bool {
-    a.id == b.id && (a.id != 0 || a.column_type == b.column_type)
-}
-
-fn malformed(reason: &'static str) -> BatchError {
-    BatchError::Malformed { part: PART, reason }
 }

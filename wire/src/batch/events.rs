@@ -1,5 +1,6 @@
 //! What every event has, whatever its kind: its group, its time, its subject.
 
+use super::Header;
 use super::cells;
 use super::directory::Directory;
 use super::error::Flaw;
@@ -26,11 +27,12 @@ pub struct Events {
 impl Events {
     pub(super) fn read(
         directory: &Directory,
-        n_events: usize,
+        header: &Header,
         group: &[u8],
         time: &[u8],
         subject: &[u8],
     ) -> Result<Self, Flaw> {
+        let (n_events, earliest) = (header.n_events as usize, header.earliest.ns());
         let mut starts = Vec::with_capacity(directory.groups.len());
         let mut end = 0;
         for (_, rows) in &directory.groups {
@@ -54,7 +56,7 @@ impl Events {
             }
         }
         let ends = starts.iter().skip(1).copied().chain([end]).collect();
-        let times = all(time, n_events, Ok)?;
+        let times = all(time, n_events, |after| Ok(earliest.wrapping_add(after)))?;
         let mut subjects = recent::read(subject, n_events, directory.n_subjects)?;
         subjects.iter_mut().for_each(|subject| *subject = subject.wrapping_sub(1));
         Ok(Self { places, times, subjects, positions, ends })

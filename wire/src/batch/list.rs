@@ -43,15 +43,30 @@ impl Lists {
         self.items.get(start as usize..end as usize)
     }
 
+    /// How many items each distinct list has.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = u64> {
+        self.ends.windows(2).map(|ends| match ends {
+            [start, end] => u64::from(end.saturating_sub(*start)),
+            _ => 0,
+        })
+    }
+
+    /// How many bytes the items of each distinct list have together, one more for each.
+    pub(super) fn sizes(&self, strings: &Strings) -> impl Iterator<Item = u64> {
+        let size = |number: u32| {
+            let items = self.distinct(number).unwrap_or_default();
+            items.iter().map(|&number| strings.get(number).map_or(0, <[u8]>::len) as u64 + 1).sum()
+        };
+        (1..=self.n_distinct()).map(size)
+    }
+
     /// How many bytes the items of its distinct lists have together, one more for each.
     ///
     /// # Errors
     /// When one list has more than [`MAX_LIST_BYTES`].
     pub(super) fn n_bytes(&self, strings: &Strings) -> Result<u64, BatchError> {
         let mut total = 0;
-        for list in (1..=self.n_distinct()).filter_map(|number| self.distinct(number)) {
-            let item = |&number: &u32| strings.get(number).map_or(0, <[u8]>::len) as u64 + 1;
-            let n_bytes = list.iter().map(item).sum();
+        for n_bytes in self.sizes(strings) {
             bounded("size of a list", n_bytes, MAX_LIST_BYTES)?;
             total += n_bytes;
         }

@@ -8,7 +8,7 @@ use super::varint::zigzag;
 use crate::event::Row;
 use crate::field::Field;
 use crate::limits::{MAX_LIST_BYTES, MAX_LIST_ITEMS, MAX_STRING_BYTES};
-use crate::value::Value;
+use crate::value::{FieldType, Value};
 
 /// What all tables of a batch draw their numbers from.
 #[derive(Default)]
@@ -51,6 +51,12 @@ impl Pools {
         self.strings.n_bytes() + self.lists.n_bytes() / 4
     }
 
+    /// The bytes of a list's items, one more for each.
+    pub(super) fn item_bytes(&self, list: &[u8]) -> u64 {
+        let items = list.as_chunks().0.iter();
+        items.map(|item| self.strings.get(u32::from_le_bytes(*item)).len() as u64 + 1).sum()
+    }
+
     fn string(&mut self, string: &[u8]) -> u64 {
         let kept = string.get(..MAX_STRING_BYTES as usize).unwrap_or(string);
         u64::from(self.strings.number(kept))
@@ -88,6 +94,13 @@ impl Pools {
             Value::Time(t) => zigzag(t.unix_ns()),
         };
         number.checked_add(1)
+    }
+}
+
+impl Pending {
+    /// Whether its cells are strings, or lists of them.
+    pub(super) fn has_strings(&self) -> bool {
+        matches!(self.field.field_type(), FieldType::Keyword | FieldType::KeywordList | FieldType::Ip)
     }
 }
 

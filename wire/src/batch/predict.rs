@@ -2,7 +2,7 @@
 
 use super::body::Prediction;
 use super::cells::{NO_ROW, last_alike};
-use super::directory::{ELAPSED_BASE, PARENT_BASE};
+use super::directory::{ELAPSED_BASE, ITEM_BYTES_BASE, ITEMS_BASE, PARENT_BASE, REFERENCE_BASE};
 use super::pending::{Pending, Pools};
 use super::varint;
 use crate::field::Field;
@@ -27,27 +27,37 @@ pub(super) fn order(field: Field) -> (usize, Field) {
 pub(super) struct Bases {
     /// For each event the time since its subject's start, plus one.
     elapsed: Vec<u64>,
+    /// For each subject how many arguments it has, and their bytes, plus one.
+    items: Option<(Vec<u64>, Vec<u64>)>,
     sources: Vec<(u32, Vec<u32>)>,
 }
 
 impl Bases {
     /// Those of the subject table, by each subject's parent.
-    pub(super) fn of_subjects(parents: &[u32]) -> Self {
-        Self { elapsed: Vec::new(), sources: vec![(PARENT_BASE, of_parents(parents))] }
+    pub(super) fn of_subjects(parents: &[u32], references: Option<Vec<u32>>) -> Self {
+        let references = references.map(|rows| (REFERENCE_BASE, rows));
+        let sources = references.into_iter().chain([(PARENT_BASE, of_parents(parents))]).collect();
+        Self { elapsed: Vec::new(), items: None, sources }
     }
 
     /// Those of a group, by each event's time since its subject's start, plus one.
     pub(super) fn of_group(elapsed: Vec<u64>) -> Self {
-        Self { elapsed, sources: Vec::new() }
+        Self { elapsed, items: None, sources: Vec::new() }
     }
 
     /// The best prediction of a column, if one is much shorter than the column itself.
     pub(super) fn predict(&self, column: &Pending) -> Option<Prediction> {
         let cells = &column.cells;
-        if column.field == Field::ProcessDurationNs {
-            let rows = cells.iter().zip(&self.elapsed).enumerate();
-            let exceptions = rows.filter(|(_, (cell, elapsed))| cell != elapsed).map(|(row, _)| row as u32);
-            return Some(Prediction { base: ELAPSED_BASE, exceptions: exceptions.collect() });
+        let numbers = match (column.field, &self.items) {
+            (Field::ProcessDurationNs, _) => Some((ELAPSED_BASE, &self.elapsed)),
+            (Field::ProcessArgsCount, Some((counts, _))) => Some((ITEMS_BASE, counts)),
+            (Field::ProcessArgsBytes, Some((_, bytes))) => Some((ITEM_BYTES_BASE, bytes)),
+            _ => None,
+        };
+        if let Some((base, numbers)) = numbers {
+            let rows = cells.iter().zip(numbers).enumerate();
+            let exceptions = rows.filter(|(_, (cell, number))| cell != number).map(|(row, _)| row as u32);
+            return Some(Prediction { base, exceptions: exceptions.collect() });
         }
         let whole: usize = cells.iter().map(|&cell| varint::width(cell)).sum();
         let wrong = |sources: &[u32]| {
@@ -71,6 +81,14 @@ impl Bases {
 
     /// Takes a column that was written as a base of those after it, if it is one.
     pub(super) fn offer(&mut self, column: &Pending, pools: &Pools) {
+        if column.field == Field::ProcessArgs {
+            let cell = |cell: u64, of: &dyn Fn(&[u8]) -> u64| {
+                if cell == 0 { 0 } else { of(pools.lists.get(cell as u32)) + 1 }
+            };
+            let counts = column.cells.iter().map(|&list| cell(list, &|list| list.len() as u64 / 4));
+            let bytes = column.cells.iter().map(|&list| cell(list, &|list| pools.item_bytes(list)));
+            self.items = Some((counts.collect(), bytes.collect()));
+        }
         if BASES.contains(&column.field) {
             let id = u32::from(column.field.number());
             self.sources.push((id, last_alike(&column.cells, pools.strings.len(), column.cells.len())));

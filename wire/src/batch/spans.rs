@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::directory::{Directory, EVENTS, GROUPS, STRINGS, SUBJECTS};
+use super::directory::{
+    Directory, ELAPSED_BASE, EVENTS, GROUPS, ITEM_BYTES_BASE, ITEMS_BASE, PARENT_BASE, REFERENCE_BASE,
+    STRINGS, SUBJECTS,
+};
 use crate::event::Kind;
 use crate::field::Field;
 
@@ -68,11 +71,18 @@ impl PartSpans {
                 let mut needed = vec![part.block];
                 match part.base {
                     None => {}
-                    Some(0) if kind.is_none() => needed.extend(identity(SUBJECTS)),
-                    Some(0) => needed.extend(identity(EVENTS).chain(identity(SUBJECTS))),
+                    Some(PARENT_BASE | REFERENCE_BASE) if kind.is_none() => needed.extend(identity(SUBJECTS)),
+                    Some(ELAPSED_BASE) => needed.extend(identity(EVENTS).chain(identity(SUBJECTS))),
                     Some(base) => {
-                        let of_base = blocks.iter().find(|(id, _)| *id == base);
+                        let id = match base {
+                            ITEMS_BASE | ITEM_BYTES_BASE => u32::from(Field::ProcessArgs.number()),
+                            id => id,
+                        };
+                        let of_base = blocks.iter().find(|(other, _)| *other == id);
                         needed.extend(of_base.iter().flat_map(|(_, blocks)| blocks));
+                        if base == ITEM_BYTES_BASE {
+                            needed.extend(identity(STRINGS));
+                        }
                     }
                 }
                 needed.sort_unstable();

@@ -1,13 +1,25 @@
 //! Who a batch's subjects are.
 
+use bytes::Bytes;
+
 use super::error::Flaw;
 use super::events::{NO_SUBJECT, all};
+use super::keys::{self, Keys};
 use super::recent;
 use super::varint::unzigzag;
 use crate::id::ProcessKey;
 use crate::limits::MAX_ANCESTORS;
 use crate::subject::SubjectNumber;
 use crate::time::BootTime;
+
+/// The bytes of the columns that every subject table has.
+pub(super) struct Columns {
+    pub(super) start: Bytes,
+    pub(super) pid: Bytes,
+    pub(super) image: Bytes,
+    pub(super) parent: Bytes,
+    pub(super) is_new: Bytes,
+}
 
 /// Key, image, parent and newness of every entry of a batch's subject table.
 #[derive(Clone, Debug, Default)]
@@ -20,34 +32,24 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    pub(super) fn read(
-        n: usize,
-        start: &[u8],
-        pid: &[u8],
-        image: &[u8],
-        parent: &[u8],
-        is_new: &[u8],
-    ) -> Result<Self, Flaw> {
-        let mut parents = recent::read(parent, n, n as u32)?;
+    pub(super) fn read(n: usize, earliest: u64, columns: &Columns) -> Result<Self, Flaw> {
+        let mut parents = recent::read(&columns.parent, n, n as u32)?;
         parents.iter_mut().for_each(|parent| *parent = parent.wrapping_sub(1));
+        let Keys { starts, pids, same } = keys::read(&columns.start, &columns.pid, &parents, earliest)?;
         let mut images: Vec<u32> = Vec::with_capacity(n);
-        let beyond_parent = all(image, n, |step| Ok(unzigzag(step)))?;
-        for (step, &parent) in beyond_parent.into_iter().zip(&parents) {
-            let base = images.get(parent as usize).map_or(0, |&image| i64::from(image));
-            let image = step.checked_add(base).and_then(|image| u32::try_from(image).ok());
+        let steps = all(&columns.image, n, |step| Ok(unzigzag(step)))?;
+        for ((step, &parent), &same) in steps.into_iter().zip(&parents).zip(&same) {
+            let beside = images.get(same as usize).or_else(|| images.get(parent as usize));
+            let image = step.checked_add(beside.map_or(0, |&image| i64::from(image)));
+            let image = image.and_then(|image| u32::try_from(image).ok());
             images.push(image.ok_or(Flaw("a number is over 32 bits"))?);
         }
-        Ok(Self {
-            starts: all(start, n, Ok)?,
-            pids: all(pid, n, |n| u32::try_from(n).map_err(|_| Flaw("a number is over 32 bits")))?,
-            images,
-            parents,
-            is_new: all(is_new, n, |number| match number {
-                0 => Ok(false),
-                1 => Ok(true),
-                _ => Err(Flaw("a truth value is neither 0 nor 1")),
-            })?,
-        })
+        let is_new = all(&columns.is_new, n, |number| match number {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Flaw("a truth value is neither 0 nor 1")),
+        })?;
+        Ok(Self { starts, pids, images, parents, is_new })
     }
 
     /// How many there are: valid numbers are `0..len`.

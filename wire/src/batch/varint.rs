@@ -39,6 +39,10 @@ impl<'a> Input<'a> {
         self.0.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn rest(self) -> &'a [u8] {
         self.0
     }
