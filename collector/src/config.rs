@@ -4,7 +4,7 @@ mod flags;
 mod wrong;
 
 pub use flags::ServeFlags;
-pub use wrong::ConfigError;
+pub use wire::settings::ConfigError;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

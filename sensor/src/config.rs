@@ -4,7 +4,7 @@ mod flags;
 mod wrong;
 
 pub use flags::{Flags, To};
-pub use wrong::ConfigError;
+pub use wire::settings::ConfigError;
 
 use std::path::{Path, PathBuf};
 
@@ -129,19 +129,21 @@ impl Config {
             return Err(ConfigError::Value {
                 key: "name",
                 found: name,
-                expected: "1 to 64 letters, digits, - or _",
+                expected: "1 to 64 letters, digits, - or _".to_owned(),
             });
         }
         if let Some(found) = written.collectors.iter().find(|collector| !is_host_port(collector)) {
             return Err(ConfigError::Value {
                 key: "collectors",
                 found: found.clone(),
-                expected: "host:port such as collector.example:7443",
+                expected: "host:port such as collector.example:7443".to_owned(),
             });
         }
         let mib = |key: &'static str, n: u64, most: u64| match n {
             n if (1..=most).contains(&n) => Ok(n << 20),
-            n => Err(ConfigError::Value { key, found: n.to_string(), expected: "1 to 1024 (MiB)" }),
+            n => {
+                Err(ConfigError::Value { key, found: n.to_string(), expected: "1 to 1024 (MiB)".to_owned() })
+            }
         };
         let ring =
             |key, n: u32| mib(key, n.into(), 1024).map(|bytes| u32::try_from(bytes).unwrap_or(1 << 30));
@@ -150,7 +152,7 @@ impl Config {
             home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
                 key: "home",
                 found: written.home.display().to_string(),
-                expected: "the path of a folder",
+                expected: "the path of a folder".to_owned(),
             })?,
             cgroup: written.cgroup,
             collectors: written.collectors,

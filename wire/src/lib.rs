@@ -20,6 +20,8 @@
 //! | [`term`] | the hashes that batches are found by |
 //! | [`flat`] | events standing alone, and their JSON |
 //! | [`frame`] | what is said on a connection between sensor and collector |
+//! | [`home`] | where a host keeps its state |
+//! | [`settings`] | what can be wrong with a program's settings |
 //! | [`limits`] | hard bounds on everything that comes from elsewhere |
 
 pub mod batch;
@@ -28,6 +30,7 @@ pub mod event;
 pub mod field;
 pub mod flat;
 pub mod frame;
+pub mod home;
 pub mod id;
 pub mod ledger;
 pub mod limits;
@@ -35,6 +38,7 @@ pub mod predicate;
 pub mod query;
 #[cfg(feature = "sample")]
 pub mod sample;
+pub mod settings;
 pub mod subject;
 pub mod term;
 pub mod time;

@@ -42,7 +42,7 @@ struct LocalCollector {
 impl Client {
     /// The collector that flags or the environment name, else the one on this host.
     pub(crate) fn new(connect: &Connect) -> anyhow::Result<Self> {
-        Self::local(connect, &home::resolve(std::env::var_os("VEDETTE_HOME").map(PathBuf::from))?)
+        Self::local(connect, &home::resolve(None)?)
     }
 
     /// The same, with the home given.
