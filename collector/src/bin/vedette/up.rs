@@ -82,7 +82,7 @@ async fn start(
     progress.step("first events");
     let n = tokio::select! {
         n = enrol::first_events(home, begun, FIRST_EVENTS) => n?,
-        ended = sensor.ended() => bail!("the sensor ended: {ended}"),
+        ended = sensor.ended() => bail!("the sensor ended: {ended}\nwithout a sensor on this host: vedette up --no-sensor"),
     };
     progress.done(&n);
     Ok(())
