@@ -71,6 +71,8 @@ impl fmt::Display for Report {
         writeln!(f, "kernel {}, control groups from {}\n", self.kernel, self.cgroup)?;
         let rows = || self.needs.iter().chain(&self.hooks);
         let width = rows().map(|row| row.name.len()).max().unwrap_or(0);
+        // What stands in the way of everything is said once.
+        let mut said = "";
         for row in rows() {
             let mark = match (row.available, row.required) {
                 (true, _) => "yes",
@@ -78,8 +80,9 @@ impl fmt::Display for Report {
                 (false, false) => "no",
             };
             writeln!(f, "{mark:4}{:width$}  {}", row.name, row.shows)?;
-            if !row.available {
+            if !row.available && row.note != said {
                 writeln!(f, "{:4}{:width$}  {}", "", "", row.note)?;
+                said = &row.note;
             }
         }
         writeln!(f, "\nnot seen on this kernel:")?;

@@ -154,7 +154,7 @@ fn check(flags: &CheckFlags) -> ExitCode {
 fn unload(flags: &UnloadFlags) -> anyhow::Result<()> {
     let names = match &flags.name {
         Some(name) => vec![name.clone()],
-        None => Probe::names(),
+        None => Probe::names().context("cannot unload")?,
     };
     for name in &names {
         if Probe::unload_named(name).with_context(|| format!("cannot unload sensor {name:?}"))? {

@@ -117,7 +117,10 @@ impl Probe {
     }
 
     /// The names under which programs are pinned.
-    pub fn names() -> Vec<String> {
+    ///
+    /// # Errors
+    /// When the caller may not look.
+    pub fn names() -> Result<Vec<String>, ProbeError> {
         pins::names()
     }
 

@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex, Weak};
 
+use tests::skip::needs_root;
 use tests::stack::{Ran, Stack, vedette};
 
 /// A product without a sensor, shared by the tests that run at the same time.
@@ -159,6 +160,32 @@ fn every_list_is_json_lines() {
     let before = of("enroll-token.create");
     stack.vedette(&["enroll-token", "create"]).unwrap();
     assert!(of("enroll-token.create") > before);
+}
+
+#[test]
+fn a_machine_that_will_not_do_is_told_in_a_sentence() {
+    if !needs_root("a_machine_that_will_not_do_is_told_in_a_sentence") {
+        return;
+    }
+    let sensor = tests::stack::program("vedette-sensor");
+    let watch = ["run", "--to", "stdout", "--name", "will-not-do"];
+    let mut old = Command::new("setarch");
+    old.arg("--uname-2.6").arg(&sensor);
+    refused(old.args(watch), &["kernel 2.6 is too old", "5.10 or newer"]);
+    let blank = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"";
+    let mut without_btf = Command::new("unshare");
+    without_btf.args(["--mount", "sh", "-c", blank]).arg(&sensor);
+    refused(without_btf.args(watch), &["no type information", "CONFIG_DEBUG_INFO_BTF=y"]);
+
+    let open = tempfile::tempdir_in("/var/tmp").unwrap();
+    std::fs::set_permissions(open.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = open.path().join("vedette-sensor");
+    std::fs::copy(&sensor, &copy).unwrap();
+    for words in [&watch[..], &["unload"], &["unload", "--name", "sensor"]] {
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"]).arg(&copy);
+        refused(nobody.args(words), &["needs root", "sudo"]);
+    }
 }
 
 #[test]

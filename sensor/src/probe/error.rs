@@ -8,8 +8,10 @@ use super::KernelVersion;
 /// What stood in the way of loading, reading or removing the programs.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The caller may not load programs.
-    #[error("loading BPF programs needs root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); run it with sudo")]
+    /// The caller may not load programs, or see which are.
+    #[error(
+        "loading and removing BPF programs needs root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN); run it with sudo"
+    )]
     NotRoot,
     /// The kernel is too old.
     #[error("kernel {found} is too old, the sensor needs 5.10 or newer; boot a newer kernel")]

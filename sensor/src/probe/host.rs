@@ -55,14 +55,14 @@ pub(super) fn require_rights() -> Result<(), ProbeError> {
 
 /// The kernel's version, when it is new enough and describes its types.
 pub(super) fn require_kernel() -> Result<KernelVersion, ProbeError> {
-    let found = kernel_version().unwrap_or(OLDEST);
+    judge(kernel_version().unwrap_or(OLDEST), has_btf())
+}
+
+fn judge(found: KernelVersion, has_btf: bool) -> Result<KernelVersion, ProbeError> {
     if found < OLDEST {
         return Err(ProbeError::KernelTooOld { found });
     }
-    if !has_btf() {
-        return Err(ProbeError::NoBtf);
-    }
-    Ok(found)
+    if has_btf { Ok(found) } else { Err(ProbeError::NoBtf) }
 }
 
 /// Whether the kernel describes its types.
@@ -108,6 +108,17 @@ mod tests {
         assert_eq!(version("unknown"), None);
         assert!(KernelVersion { major: 5, minor: 4 } < OLDEST);
         assert!(KernelVersion { major: 6, minor: 0 } > OLDEST);
+    }
+
+    #[test]
+    fn a_kernel_that_will_not_do_is_told_with_what_would() {
+        let version = |release| KernelVersion::parse(release).unwrap_or(OLDEST);
+        let told = |release, has_btf| judge(version(release), has_btf).err().map(|e| e.to_string());
+        assert_eq!(told("5.10.0", true), None);
+        let old = told("5.4.0-200-generic", false).unwrap_or_default();
+        assert!(old.contains("kernel 5.4") && old.contains("5.10 or newer"), "{old}");
+        let blank = told("6.1.0", false).unwrap_or_default();
+        assert!(blank.contains("CONFIG_DEBUG_INFO_BTF"), "{blank}");
     }
 
     #[test]

@@ -102,15 +102,26 @@ impl Pins {
 
 /// Whether anything is pinned under this name.
 pub(super) fn exists(name: &str) -> Result<bool, ProbeError> {
-    Ok(folder(name)?.is_dir())
+    let folder = folder(name)?;
+    Ok(seen(fs::metadata(&folder), &folder)?.is_some_and(|found| found.is_dir()))
 }
 
 /// Every name under which something is pinned.
-pub(super) fn names() -> Vec<String> {
-    let entries = fs::read_dir(root()).into_iter().flatten().flatten();
+pub(super) fn names() -> Result<Vec<String>, ProbeError> {
+    let entries = seen(fs::read_dir(root()), &root())?.into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
-    names
+    Ok(names)
+}
+
+/// What is there, if anything; whoever may not look must not hear that there is nothing.
+fn seen<T>(found: io::Result<T>, path: &Path) -> Result<Option<T>, ProbeError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(ProbeError::NotRoot),
+        Err(source) => Err(ProbeError::Folder { path: path.to_owned(), source }),
+    }
 }
 
 fn root() -> PathBuf {
