@@ -42,11 +42,11 @@ bench: packages ## measure; the figures in docs/benchmarks.md come from here
 	@setup/bench.sh $(BENCH)
 
 soak: packages ## long runs: the session machines through thousands of histories (SEEDS=400)
-	@VEDETTE_SEEDS=$(or $(SEEDS),400) $(CARGO) test --locked --release -p tests --test session_pair -- --nocapture
+	@VEDETTE_SEEDS=$(or $(SEEDS),400) $(CARGO) test --locked --profile bench -p tests --test session_pair -- --nocapture
 
 fuzz: packages ## long runs of every property test (CASES=20000)
-	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --release -p wire --all-features
-	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --release -p vedette-sensor --lib
+	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p wire --all-features
+	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-sensor --lib
 
 install: build ## copy programs, man pages and completions into PREFIX (default /usr/local)
 	@setup/install.sh $(BIN) $(DESTDIR)$(PREFIX)
