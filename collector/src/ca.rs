@@ -40,6 +40,11 @@ impl Authority {
         Self { host_life, ..self }
     }
 
+    /// How long a certificate of a host is valid.
+    pub fn host_life(&self) -> time::Duration {
+        self.host_life
+    }
+
     /// The authority's certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate

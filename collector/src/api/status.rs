@@ -19,8 +19,6 @@ const SILENT_US: i64 = 10 * MINUTE_US;
 const GONE_US: i64 = 7 * 86_400_000_000;
 /// Merging this far behind is wrong: searches get slow.
 const LATE_US: i64 = 5 * MINUTE_US;
-/// A certificate that ends so soon should have been renewed.
-const RENEWAL_US: i64 = 6 * 60 * MINUTE_US;
 /// A clock this far off, corrected or not, is worth a word.
 const CLOCK_NS: u64 = 60_000_000_000;
 /// At most so many hosts are named for one thing.
@@ -69,7 +67,8 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
     drop(conn);
     let lag_us = now.unix_us().saturating_sub(merged_upto.unix_us());
     let sum = |of: fn(&Totals) -> u64| totals.iter().map(of).fold(0, u64::saturating_add);
-    let facts = Seen { now, merge_lag_us: lag_us, records: &records, totals: &totals };
+    let certificate_us = i64::try_from(state.ca.host_life().whole_microseconds()).unwrap_or(i64::MAX);
+    let facts = Seen { now, merge_lag_us: lag_us, certificate_us, records: &records, totals: &totals };
     Ok(JsonBody(StatusBody {
         collector: json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -102,6 +101,8 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
 struct Seen<'a> {
     now: Stamp,
     merge_lag_us: i64,
+    /// How long a host's certificate is valid.
+    certificate_us: i64,
     records: &'a [HostRecord],
     totals: &'a [Totals],
 }
@@ -124,9 +125,10 @@ fn wrong(seen: &Seen<'_>) -> Vec<String> {
     wrong.extend(named("enrolled, but its sensor has never connected", never));
     let expiring = standing().filter(|record| {
         let is_live = record.last_seen.is_some_and(|at| age(at) < SILENT_US);
-        is_live && age(record.certified_until) > -RENEWAL_US
+        // It is renewed at half of its life.
+        is_live && age(record.certified_until) > -seen.certificate_us / 4
     });
-    wrong.extend(named("its certificate ends within hours and was not renewed", expiring));
+    wrong.extend(named("its certificate ends soon and was not renewed", expiring));
     let clock =
         standing().filter(|record| record.clock_offset_ns.is_some_and(|ns| ns.unsigned_abs() > CLOCK_NS));
     wrong.extend(named("its clock is over a minute off (times are corrected)", clock));
@@ -176,6 +178,7 @@ mod tests {
     use wire::ledger::Ledger;
 
     use super::*;
+    use crate::store::partitions::DAY_US;
 
     const NOW: Stamp = Stamp::from_unix_us(1_700_000_000_000_000);
 
@@ -185,7 +188,7 @@ mod tests {
             name: format!("web-{n}"),
             tags: vec![],
             enrolled: NOW.plus_us(-GONE_US),
-            certified_until: NOW.plus_us(4 * RENEWAL_US),
+            certified_until: NOW.plus_us(DAY_US / 2),
             revoked: None,
             last_seen: Some(NOW),
             address: None,
@@ -207,7 +210,13 @@ mod tests {
     #[test]
     fn nothing_is_wrong_with_a_healthy_fleet() {
         let totals = [totals(1, 9, Ledger { generated: 10, merged: 1, ..Ledger::default() })];
-        let seen = Seen { now: NOW, merge_lag_us: MINUTE_US, records: &[record(1)], totals: &totals };
+        let seen = Seen {
+            now: NOW,
+            merge_lag_us: MINUTE_US,
+            certificate_us: DAY_US,
+            records: &[record(1)],
+            totals: &totals,
+        };
         assert_eq!(wrong(&seen), Vec::<String>::new());
     }
 
@@ -215,13 +224,21 @@ mod tests {
     fn what_is_wrong_is_said_in_one_line_each() {
         let mut records: Vec<HostRecord> = (1..=8).map(record).collect();
         records.iter_mut().for_each(|record| record.last_seen = Some(NOW.plus_us(-SILENT_US)));
+        records.push(HostRecord { certified_until: NOW.plus_us(DAY_US / 5), ..record(9) });
         let totals = [totals(2, 8, Ledger { generated: 10, lost: 1, ..Ledger::default() })];
-        let seen = Seen { now: NOW, merge_lag_us: 7 * MINUTE_US, records: &records, totals: &totals };
+        let seen = Seen {
+            now: NOW,
+            merge_lag_us: 7 * MINUTE_US,
+            certificate_us: DAY_US,
+            records: &records,
+            totals: &totals,
+        };
         assert_eq!(
             wrong(&seen),
             [
                 "merging is 7 minutes behind, searches get slower: see the collector's log",
                 "web-1, web-2, web-3, web-4, web-5 and 3 more: not heard of for over 10 minutes",
+                "web-9: its certificate ends soon and was not renewed",
                 "web-2: events were lost or dropped (see `vedette hosts show`)",
                 "web-2: its ledger does not add up: events vanished or were made up",
             ]
@@ -232,7 +249,8 @@ mod tests {
     fn revoked_hosts_are_no_news() {
         let mut revoked = record(1);
         (revoked.revoked, revoked.last_seen) = (Some(NOW), None);
-        let seen = Seen { now: NOW, merge_lag_us: 0, records: &[revoked], totals: &[] };
+        let seen =
+            Seen { now: NOW, merge_lag_us: 0, certificate_us: DAY_US, records: &[revoked], totals: &[] };
         assert_eq!(wrong(&seen), Vec::<String>::new());
     }
 }
