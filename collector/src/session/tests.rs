@@ -1,11 +1,13 @@
 use bytes::Bytes;
 use wire::batch::{Digest, Sealed};
-use wire::frame::collector::Credit;
-use wire::frame::data::{Batch, Tombstone};
-use wire::frame::sensor::Facts;
+use wire::frame::VERSION;
+use wire::frame::collector::{Credit, Rejected, Resend};
+use wire::frame::data::{Batch, Data, Open, Tombstone};
+use wire::frame::sensor::{Facts, Hello};
 use wire::id::BootId;
 
 use super::*;
+use crate::listener::{Finding, Outcome};
 
 const KEY: Key = (Epoch::new(Uuid::from_u128(1)), Lane::Bulk);
 
