@@ -36,6 +36,7 @@ pub mod partitions;
 pub mod process;
 pub mod progress;
 pub mod quarantine;
+pub mod reach;
 pub mod reader;
 pub mod segment;
 pub mod size;
@@ -101,6 +102,7 @@ pub fn beside(pool: &PgPool, max_connections: u32) -> PgPool {
 /// # Errors
 /// When the server is unreachable, or was used by a newer version.
 pub async fn migrate(pool: &PgPool, now: Stamp) -> Result<(), StoreError> {
+    reach::reach(pool, reach::PATIENCE).await?;
     MIGRATOR.run(pool).await?;
     let mut conn = pool.acquire().await?;
     progress::ensure(&mut conn, Group::WHOLE, now).await?;

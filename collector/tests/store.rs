@@ -16,7 +16,7 @@ use vedette_collector::postgres::scratch;
 use vedette_collector::store::candidates::{self, Place};
 use vedette_collector::store::findings::{Found, Kind};
 use vedette_collector::store::partitions::{self, DAY_US, MINUTE_US, Parent, Partition};
-use vedette_collector::store::{Group, Stamp, findings, slices};
+use vedette_collector::store::{Group, Stamp, findings, reach, slices};
 use vedette_collector::{merge, retention};
 use wire::id::{HostId, StreamId};
 use wire::term;
@@ -67,6 +67,23 @@ async fn every_key_has_the_bucket_and_nothing_is_global() {
         let named: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         assert!(named.is_empty(), "{named:?} breaks a rule: {sql}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_connection_is_named_with_what_it_said() {
+    let told = async |url: &str| {
+        let pool = vedette_collector::store::pool(url, 1).unwrap();
+        let error = reach::reach(&pool, Duration::ZERO).await.unwrap_err();
+        vedette_collector::chain(&error)
+    };
+    let error = told("postgres://me:secret@127.0.0.1:1/db").await;
+    assert!(error.contains("127.0.0.1:1 as me") && error.contains("--database"), "{error}");
+    assert!(error.contains("refused") && !error.contains("secret"), "{error}");
+    let db = scratch::database().await;
+    let (url, _) = db.url.split_once('?').unwrap_or((&db.url, ""));
+    let missing = db.url.replace(url.rsplit('/').next().unwrap(), "no_such_database");
+    let error = told(&missing).await;
+    assert!(error.contains("no_such_database"), "{error}");
 }
 
 #[tokio::test]

@@ -7,6 +7,17 @@ pub enum StoreError {
     /// The database said no, or could not be reached.
     #[error("database")]
     Database(#[from] sqlx::Error),
+    /// The server takes no connection.
+    #[error("no connection to PostgreSQL at {at} as {user} (does it run there, and is --database right?)")]
+    Unreachable {
+        /// Its host and port, or the folder of its socket.
+        at: String,
+        /// The user.
+        user: String,
+        /// What the last attempt said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The tables could not be brought up to this version.
     #[error("could not migrate the database")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -81,9 +92,10 @@ impl StoreError {
                 | sqlx::Error::TypeNotFound { .. }
                 | sqlx::Error::Configuration(_),
             ) => Fault::Bug,
-            StoreError::Database(_) | StoreError::Merged { .. } | StoreError::Moved { .. } => {
-                Fault::Transient
-            }
+            StoreError::Database(_)
+            | StoreError::Unreachable { .. }
+            | StoreError::Merged { .. }
+            | StoreError::Moved { .. } => Fault::Transient,
             StoreError::Migrate(_) | StoreError::Directory { .. } => Fault::Bug,
         }
     }
