@@ -54,7 +54,7 @@ fn show(event: &serde_json::Value, output: Output) -> anyhow::Result<()> {
             let [time, host, action, pid, user, process, _] = cells.each_ref().map(|cell| cell.width());
             // What comes later is not known: columns are so wide that lines mostly stand below each other.
             let wanted =
-                [time, host.max(10), action.max(7), pid.max(7), user.max(8), process.max(15), usize::MAX];
+                [time, host.max(4), action.max(7), pid.max(7), user.max(4), process.max(10), usize::MAX];
             let widths = table::layout(&event_row::COLUMNS, &wanted, table::width());
             output::line(&table::line(&cells, &widths))
         }
