@@ -89,7 +89,7 @@ fn contradiction(claim: &Claim, header: &Header) -> Result<(), Refusal> {
 /// The earliest and the latest indexed time of a batch's events.
 fn indexed(batch: &Batch, received: WallTime) -> Result<(Stamp, Stamp), BatchError> {
     let clock = batch.header().clock;
-    let times = batch.events()?.times();
+    let times = batch.times()?;
     let all = || times.iter().map(|ns| indexed_time(clock.timestamp(BootTime::from_ns(*ns)), received));
     let earliest = all().min().unwrap_or(received);
     let latest = all().max().unwrap_or(received);

@@ -76,7 +76,7 @@ impl Gather {
         if selected.is_empty() {
             return Ok(());
         }
-        let (times, clock) = (batch.events()?.times(), batch.header().clock);
+        let (times, clock) = (batch.times()?, batch.header().clock);
         let time = |number: u32| {
             let ns = times.get(number as usize).copied().unwrap_or_default();
             indexed_time(clock.timestamp(BootTime::from_ns(ns)), outer.received)

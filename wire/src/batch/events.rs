@@ -1,4 +1,4 @@
-//! What every event has, whatever its kind: its group, its time, its subject.
+//! What every event has, whatever its kind: its group and its subject; its time is read apart.
 
 use super::Header;
 use super::cells;
@@ -11,12 +11,11 @@ use crate::subject::SubjectNumber;
 /// Stands for "no subject" in vectors of subject numbers.
 pub const NO_SUBJECT: u32 = u32::MAX;
 
-/// Every event's group, time and subject, by event number (from 0, in the order of the stream).
+/// Every event's group and subject, by event number (from 0, in the order of the stream).
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     /// Each event's group, and its row there.
     places: Vec<(u16, u32)>,
-    times: Vec<u64>,
     subjects: Vec<u32>,
     /// The events of each group, one group after the other.
     positions: Vec<u32>,
@@ -29,10 +28,9 @@ impl Events {
         directory: &Directory,
         header: &Header,
         group: &[u8],
-        time: &[u8],
         subject: &[u8],
     ) -> Result<Self, Flaw> {
-        let (n_events, earliest) = (header.n_events as usize, header.earliest.ns());
+        let n_events = header.n_events as usize;
         let mut starts = Vec::with_capacity(directory.groups.len());
         let mut end = 0;
         for (_, rows) in &directory.groups {
@@ -56,15 +54,9 @@ impl Events {
             }
         }
         let ends = starts.iter().skip(1).copied().chain([end]).collect();
-        let times = all(time, n_events, |after| Ok(earliest.wrapping_add(after)))?;
         let mut subjects = recent::read(subject, n_events, directory.n_subjects)?;
         subjects.iter_mut().for_each(|subject| *subject = subject.wrapping_sub(1));
-        Ok(Self { places, times, subjects, positions, ends })
-    }
-
-    /// Each event's time on the boot clock, in ns.
-    pub fn times(&self) -> &[u64] {
-        &self.times
+        Ok(Self { places, subjects, positions, ends })
     }
 
     /// Each event's subject number; [`NO_SUBJECT`] where it has none.

@@ -37,7 +37,7 @@ impl<'a> Group<'a> {
     /// # Errors
     /// See [`BatchError`].
     pub fn times(self) -> Result<Vec<u64>, BatchError> {
-        let times = self.batch.events()?.times();
+        let times = self.batch.times()?;
         Ok(self.positions()?.iter().map(|&at| times.get(at as usize).copied().unwrap_or_default()).collect())
     }
 

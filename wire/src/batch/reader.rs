@@ -8,7 +8,7 @@ use super::column::Column;
 use super::dictionary::Dictionaries;
 use super::directory::{COLUMNS_BLOCK, Directory, EVENTS, GROUPS, STRINGS, SUBJECTS, column_type};
 use super::error::{BatchError, bounded};
-use super::events::Events;
+use super::events::{self, Events};
 use super::group::Group;
 use super::payload::{self, Opened};
 use super::spans::PartSpans;
@@ -41,6 +41,7 @@ pub struct Batch {
     columns: Vec<OnceLock<Column>>,
     strings: OnceLock<Strings>,
     events: OnceLock<Events>,
+    times: OnceLock<Vec<u64>>,
     subjects: OnceLock<Subjects>,
     /// For each subject and, by column, for each row: the row that predicts it.
     by_parent: OnceLock<Vec<u32>>,
@@ -92,6 +93,7 @@ impl Batch {
             columns,
             strings: OnceLock::new(),
             events: OnceLock::new(),
+            times: OnceLock::new(),
             subjects: OnceLock::new(),
             by_parent: OnceLock::new(),
             references: OnceLock::new(),
@@ -111,6 +113,7 @@ impl Batch {
         batch.strings()?;
         batch.subjects()?;
         batch.events()?;
+        batch.times()?;
         let mut n_list_bytes = 0;
         for (place, part) in batch.directory.parts.iter().enumerate() {
             match part.field() {
@@ -187,7 +190,7 @@ impl Batch {
         (0..self.directory.groups.len()).map(|place| Group { batch: self, place })
     }
 
-    /// What every event has: its group, time and subject.
+    /// What every event has beside its time: its group and subject.
     ///
     /// # Errors
     /// See [`BatchError`].
@@ -196,11 +199,24 @@ impl Batch {
         cached(&self.events, || {
             let column = |column_type| self.structural(EVENTS, column_type, part);
             let group = column(column_type::EVENT_GROUP)?;
-            let time = column(column_type::EVENT_TIME)?;
             let subject = column(column_type::EVENT_SUBJECT)?;
-            Events::read(&self.directory, &self.header, &group, &time, &subject)
-                .map_err(|flaw| flaw.within(part))
+            Events::read(&self.directory, &self.header, &group, &subject).map_err(|flaw| flaw.within(part))
         })
+    }
+
+    /// Each event's time on the boot clock, in ns, by event number.
+    ///
+    /// # Errors
+    /// See [`BatchError`].
+    pub fn times(&self) -> Result<&[u64], BatchError> {
+        let part = "events";
+        let times = cached(&self.times, || {
+            let time = self.structural(EVENTS, column_type::EVENT_TIME, part)?;
+            let earliest = self.header.earliest.ns();
+            let each = |after| Ok(earliest.wrapping_add(after));
+            events::all(&time, self.header.n_events as usize, each).map_err(|flaw| flaw.within(part))
+        })?;
+        Ok(times)
     }
 
     /// One event, materialised, and its subject; `None` if there is no such event.
@@ -211,7 +227,7 @@ impl Batch {
         let events = self.events()?;
         let Some((place, row)) = events.locate(number) else { return Ok(None) };
         let group = Group { batch: self, place };
-        let time = BootTime::from_ns(events.times().get(number as usize).copied().unwrap_or_default());
+        let time = BootTime::from_ns(self.times()?.get(number as usize).copied().unwrap_or_default());
         let event = Event { time, kind: group.kind(), row: group.row(row)? };
         Ok(Some((event, events.subject(number))))
     }

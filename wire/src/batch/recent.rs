@@ -70,9 +70,8 @@ struct Recent {
 impl Recent {
     /// Puts a number first that was at `place`.
     fn promote(&mut self, place: usize, number: u32) {
-        if let Some(moved) = self.last.get_mut(..=place) {
-            moved.rotate_right(1);
-        }
+        let place = place.min(N_RECENT - 1);
+        self.last.copy_within(..place, 1);
         if let Some(first) = self.last.first_mut() {
             *first = number;
         }

@@ -33,7 +33,7 @@ pub(super) fn passing(
     let header = batch.header();
     match leaf.field {
         Field::Timestamp | Field::EventSensorTime => {
-            for (n, ns) in batch.events()?.times().iter().enumerate() {
+            for (n, ns) in batch.times()?.iter().enumerate() {
                 let time = BootTime::from_ns(*ns);
                 let time = match leaf.field {
                     Field::Timestamp => header.clock.timestamp(time),

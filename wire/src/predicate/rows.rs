@@ -57,27 +57,34 @@ impl Texts<'_> {
 
     /// Hands `hit` each row whose value passes.
     pub(super) fn passing(&self, column: &Column, test: &Test, view: View, mut hit: impl FnMut(usize)) {
-        let mut rows = |passes: &mut dyn Iterator<Item = bool>| {
-            passes.enumerate().filter(|(_, passes)| *passes).for_each(|(row, _)| hit(row));
-        };
+        // A loop for each type of column: this is the innermost of a search.
+        macro_rules! rows {
+            ($passes:expr) => {
+                for (row, passes) in $passes.enumerate() {
+                    if passes {
+                        hit(row);
+                    }
+                }
+            };
+        }
         match column {
             Column::Keyword(numbers) => {
                 let Some(bits) = self.strings_passing(test, view) else {
-                    return rows(&mut numbers.iter().map(|number| *number != 0));
+                    return rows!(numbers.iter().map(|number| *number != 0));
                 };
-                rows(&mut numbers.iter().map(|number| bits.get(*number as usize)));
+                rows!(numbers.iter().map(|number| bits.get(*number as usize)));
             }
             Column::List(lists) => {
                 let all = (0..lists.n_distinct()).map(|n| lists.distinct(n + 1).unwrap_or_default());
                 let bits = self.lists_passing(test, view, all);
-                rows(&mut lists.rows().iter().map(|list| bits.get(*list as usize)));
+                rows!(lists.rows().iter().map(|list| bits.get(*list as usize)));
             }
             Column::Ip(numbers) => {
                 let Test::Address(test) = test else {
-                    return rows(&mut numbers.iter().map(|number| *number != 0));
+                    return rows!(numbers.iter().map(|number| *number != 0));
                 };
                 let mut judged = vec![None; self.strings.len() as usize + 1];
-                rows(&mut numbers.iter().map(|number| {
+                rows!(numbers.iter().map(|number| {
                     judged.get_mut(*number as usize).is_some_and(|known| {
                         *known.get_or_insert_with(|| {
                             self.strings.get(*number).is_some_and(|bytes| test.matches_bytes(bytes))
@@ -85,18 +92,19 @@ impl Texts<'_> {
                     })
                 }));
             }
-            Column::Uint(numbers) => {
-                rows(&mut numbers.iter().map(|n| n.is_some_and(|n| test.matches_number(i128::from(n)))));
-            }
+            Column::Uint(numbers) => match test.single() {
+                Some(wanted) => rows!(numbers.iter().map(|n| n == Some(wanted))),
+                None => rows!(numbers.iter().map(|n| n.is_some_and(|n| test.matches_number(i128::from(n))))),
+            },
             Column::Int(numbers) => {
-                rows(&mut numbers.iter().map(|n| n.is_some_and(|n| test.matches_number(i128::from(n)))));
+                rows!(numbers.iter().map(|n| n.is_some_and(|n| test.matches_number(i128::from(n)))));
             }
             Column::Time(times) => {
                 let passes = |ns: i64| test.matches_number(i128::from(ns));
-                rows(&mut times.iter().map(|time| time.is_some_and(|time| passes(time.unix_ns()))));
+                rows!(times.iter().map(|time| time.is_some_and(|time| passes(time.unix_ns()))));
             }
             Column::Bool(truths) => {
-                rows(&mut truths.iter().map(|found| match test {
+                rows!(truths.iter().map(|found| match test {
                     Test::Bool(want) => found == Some(*want),
                     _ => found.is_some() && *test == Test::Exists,
                 }));

@@ -54,6 +54,17 @@ impl Test {
         }
     }
 
+    /// The only number that passes, if there is only one.
+    pub(super) fn single(&self) -> Option<u64> {
+        match self {
+            Test::Numbers(ranges) => match ranges.as_slice() {
+                [range] if range.start() == range.end() => u64::try_from(*range.start()).ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// One test that passes what either passes, where there is such a test.
     pub(super) fn or(&mut self, other: Test) -> Result<(), Test> {
         match (self, other) {

@@ -70,7 +70,7 @@ impl Batch {
     /// For each row of a group the time since its subject's start, as a cell.
     fn elapsed(&self, group: usize) -> Result<Vec<u64>, BatchError> {
         let (events, subjects) = (self.events()?, self.subjects()?);
-        let times = events.times();
+        let times = self.times()?;
         let cell = |&at: &u32| {
             let time = times.get(at as usize).copied().unwrap_or_default();
             let start =
