@@ -1,23 +1,28 @@
 //! What searching costs: 10 million stored events on one durable PostgreSQL.
 //!
-//! Run with `cargo bench -p vedette-collector --bench search`; `EVENTS=1000000` in the environment for fewer. Each search runs
-//! many times over the whole store, in turn with the others; the table shows the median and the 99th percentile.
+//! Run with `cargo bench -p vedette-collector --bench search`. Each search runs many times over the whole store, in turn with
+//! the others; the table shows the median and the 99th percentile, and what one run costs on average. In the environment:
+//! `EVENTS=1000000` for fewer events; `KEEP=/var/tmp/NAME` keeps the database in that folder, and a later run finds it there (its
+//! events lie in the past then: within a month); `ONLY=TEXT` runs only the searches with that in their names.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
 
+#[path = "search/stage.rs"]
+mod stage;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stage::Stage;
 use support::{Ingest, host_id, wall_clock};
 use vedette_collector::listener::Outcome;
-use vedette_collector::postgres::scratch::Server;
 use vedette_collector::retention;
 use vedette_collector::search::{Answer, Engine, Progress, Request, Search};
-use vedette_collector::store::{Pool, Stamp, hosts};
+use vedette_collector::store::{Conn, Pool, Stamp, hosts};
 use wire::batch::{Builder, Sealed};
 use wire::enrolment::HostFacts;
 use wire::event::{Event, Kind, Row};
@@ -33,6 +38,7 @@ const BATCH_EVENTS: u32 = 2_000;
 /// The events lie within so many hours before now.
 const HOURS: u64 = 20;
 const IN_FLIGHT: usize = 64;
+const N_ASKED: usize = 4;
 
 /// A search, how often it is run, and how many events it must find.
 struct Case {
@@ -44,41 +50,95 @@ struct Case {
 
 #[tokio::main]
 async fn main() {
-    let n_events: u64 = std::env::var("EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000_000);
-    let server = Server::durable().await.unwrap();
-    let pool = server.database().await.unwrap().pool;
-    let begun = Instant::now();
-    let n_stored = fill(&pool, n_events).await;
-    let limits = retention::Limits { age: Duration::from_secs(86_400 * 30), max_bytes: None };
-    let config = retention::Config { pool: pool.clone(), limits, clock: wall_clock };
-    retention::tidy(&config, Stamp::floor(wall_clock())).await.unwrap();
-    println!("{n_stored} events of {} hosts stored in {:.0} s", N_HOSTS + 3, begun.elapsed().as_secs_f64());
-
-    let cases = cases();
-    let engine = Engine::new(&pool);
-    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); cases.len()];
-    let mut bytes = vec![0; cases.len()];
-    for round in 0..cases.iter().map(|case| case.n_runs).max().unwrap() {
-        for (at, case) in cases.iter().enumerate().filter(|(_, case)| round < case.n_runs) {
+    let stage = Stage::open(Stamp::floor(wall_clock())).await;
+    store(&stage).await;
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(&only)).collect();
+    let engine = Engine::new(&stage.pool);
+    let mut conn = stage.pool.acquire().await.unwrap();
+    let mut found: Vec<Found> = cases.iter().map(|_| Found::default()).collect();
+    let mut asked = Found::default();
+    for round in 0..cases.iter().map(|case| case.n_runs).max().unwrap_or(0) {
+        for (case, found) in cases.iter().zip(&mut found).filter(|(case, _)| round < case.n_runs) {
+            let before = stage.cpu();
             let (time, n_bytes) = run(&engine, case).await;
+            let after = stage.cpu();
             // The first of each warms what a server that runs has warm.
             if round > 0 {
-                times[at].push(time);
+                found.times.push(time);
+                found.own += after.0 - before.0;
+                found.server += after.1.saturating_sub(before.1);
             }
-            bytes[at] = n_bytes;
+            found.n_bytes = n_bytes;
         }
+        asked.times.push(ask(&mut conn).await);
     }
-    println!("\n| search | runs | p50 ms | p99 ms | MB read |\n|---|---|---|---|---|");
-    for ((case, times), bytes) in cases.iter().zip(&mut times).zip(bytes) {
+    println!(
+        "\n| search | runs | p50 ms | p99 ms | CPU ms (of which server) | MB read |\n|---|---|---|---|---|---|"
+    );
+    for (case, found) in cases.iter().zip(found) {
+        println!("| {} | {found} |", case.name);
+    }
+    println!("| `select 1`, {N_ASKED} times: what the machine adds | {asked} |");
+    drop(conn);
+    stage.close().await;
+}
+
+/// What came of running a search.
+#[derive(Default)]
+struct Found {
+    times: Vec<Duration>,
+    own: Duration,
+    server: Duration,
+    n_bytes: u64,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut times = self.times.clone();
         times.sort_unstable();
-        let ms = |at: usize| times[at.min(times.len() - 1)].as_secs_f64() * 1000.0;
-        let (p50, p99) = (ms(times.len() / 2), ms(times.len() * 99 / 100));
-        println!("| {} | {} | {p50:.1} | {p99:.1} | {:.2} |", case.name, times.len(), bytes as f64 / 1e6);
+        let n = times.len();
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        let at = |at: usize| times.get(at.min(n.saturating_sub(1))).copied().map_or(f64::NAN, ms);
+        let each = |sum: Duration| ms(sum) / n as f64;
+        let (p50, p99) = (at(n / 2), at(n * 99 / 100));
+        let (both, server) = (each(self.own + self.server), each(self.server));
+        write!(f, "{n} | {p50:.1} | {p99:.1} | {both:.1} ({server:.1}) | {:.2}", self.n_bytes as f64 / 1e6)
     }
 }
 
+/// How long so many statements take that do nothing: as many as a search for something rare has.
+async fn ask(conn: &mut Conn) -> Duration {
+    let begun = Instant::now();
+    for _ in 0..N_ASKED {
+        sqlx::query("select 1").execute(&mut *conn).await.unwrap();
+    }
+    begun.elapsed()
+}
+
+/// Fills the store, unless it was kept full.
+async fn store(stage: &Stage) {
+    let n_events: u64 = std::env::var("EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000_000);
+    let kept = stage.n_events().await;
+    if kept > 0 {
+        println!("{kept} events of an earlier run");
+        return;
+    }
+    let begun = Instant::now();
+    let n_stored = fill(&stage.pool, n_events).await;
+    let limits = retention::Limits { age: Duration::from_secs(86_400 * 30), max_bytes: None };
+    let config = retention::Config { pool: stage.pool.clone(), limits, clock: wall_clock };
+    retention::tidy(&config, Stamp::floor(wall_clock())).await.unwrap();
+    println!("{n_stored} events of {} hosts stored in {:.0} s", N_HOSTS + 3, begun.elapsed().as_secs_f64());
+}
+
 fn cases() -> Vec<Case> {
-    let listing = |query: &str| Request { query: query.into(), ..Request::default() };
+    let listing = |query: &str| Request {
+        query: query.into(),
+        // As far as they can be from an earlier run.
+        since: std::env::var_os("KEEP").map(|_| "30d".to_owned()),
+        ..Request::default()
+    };
     let case = |name, request, n_runs, n_found| Case { name, request, n_runs, n_found };
     vec![
         case("a rare executable", listing("process.executable:/opt/rare/implant"), 301, Some(3)),

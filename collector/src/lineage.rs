@@ -5,16 +5,13 @@
 //! Rows are what hosts claim: cycles are cut, and depth and number are bounded.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use wire::field::Field;
 use wire::id::{EntityId, HostId};
 use wire::time::WallTime;
-use wire::value::Value;
 
-use crate::search::{Answer, Engine, Failure, Fleet, Progress, Request, Search};
+use crate::search::{Engine, Failure, Fleet};
 use crate::store::reader::Reader;
-use crate::store::{Pool, StoreError, process};
+use crate::store::{Stamp, StoreError, process};
 
 mod details;
 mod exits;
@@ -22,9 +19,7 @@ pub mod forest;
 
 pub use forest::{Node, Notice};
 
-/// How long a statement may take.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Whatever lives is announced again within this time.
+/// Whatever lives is announced again within this time: who had an id is looked for here first.
 const ANNOUNCED_US: i64 = 2 * 86_400_000_000;
 
 /// Which process.
@@ -96,17 +91,12 @@ pub enum LineageError {
 ///
 /// # Cancel safety
 /// Dropped, it stops, in the database too.
-pub async fn tree(
-    pool: &Pool,
-    engine: &Engine,
-    fleet: &Arc<Fleet>,
-    asked: &Asked,
-) -> Result<Tree, LineageError> {
-    let mut reader = Reader::open(pool, STATEMENT_TIMEOUT).await?;
+pub async fn tree(engine: &Engine, fleet: &Arc<Fleet>, asked: &Asked) -> Result<Tree, LineageError> {
+    let mut reader = engine.readers().open().await?;
     let (host, entity) = match asked {
         Asked::Entity { entity, host: Some(host) } => (*host, *entity),
         Asked::Entity { entity, host: None } => (host_of(&mut reader, *entity).await?, *entity),
-        Asked::Pid { host, pid, at } => (*host, by_pid(&mut reader, engine, fleet, *host, *pid, *at).await?),
+        Asked::Pid { host, pid, at } => (*host, by_pid(&mut reader, *host, *pid, *at).await?),
     };
     let mut forest = forest::Forest::new(entity);
     while let Some(wanted) = forest.wanted() {
@@ -124,7 +114,7 @@ pub async fn tree(
         return Err(LineageError::UnknownEntity(entity));
     };
     details::add(&mut reader, fleet, host, &mut nodes, &mut notices).await?;
-    reader.close().await?;
+    reader.close();
     exits::add(engine, fleet, host, &mut nodes, &mut notices).await?;
     Ok(Tree { entity, host, nodes, notices })
 }
@@ -142,40 +132,14 @@ async fn host_of(reader: &mut Reader, entity: EntityId) -> Result<HostId, Lineag
     }
 }
 
-/// The latest process with an id: by the newest event of it or of a child of it; of one that has done
-/// nothing for long, by its rows.
-async fn by_pid(
-    reader: &mut Reader,
-    engine: &Engine,
-    fleet: &Arc<Fleet>,
-    host: HostId,
-    pid: u32,
-    at: WallTime,
-) -> Result<EntityId, LineageError> {
-    let request = Request {
-        query: format!("process.pid:{pid} or process.parent.pid:{pid}"),
-        since: Some("1970-01-01".to_owned()),
-        until: Some(at.to_string()),
-        limit: Some(1),
-        ..Request::default()
-    };
-    if let Ok(search) = Search::new(&request, fleet, at) {
-        let search = search.narrowed([host].into(), WallTime::from_unix_ns(i64::MIN));
-        let outcome = engine.run(Arc::new(search), Arc::clone(fleet), Arc::<Progress>::default()).await?;
-        if let Answer::Events(events) = outcome.answer
-            && let Some(event) = events.first()
-        {
-            let own = event.row.get(Field::ProcessPid) == Some(&Value::Uint(u64::from(pid)));
-            let field = if own { Field::ProcessEntityId } else { Field::ProcessParentEntityId };
-            if let Some(Value::Keyword(text)) = event.row.get(field)
-                && let Some(entity) = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
-            {
-                return Ok(entity);
-            }
-        }
+/// The latest process with an id, by the rows: each subject of an event has one, and its parent.
+async fn by_pid(reader: &mut Reader, host: HostId, pid: u32, at: WallTime) -> Result<EntityId, LineageError> {
+    let until = Stamp::ceil(at);
+    let announced = until.plus_us(-ANNOUNCED_US);
+    let mut row = process::by_pid(reader.conn()?, host, pid, announced, until).await?;
+    if row.is_none() {
+        row = process::by_pid(reader.conn()?, host, pid, Stamp::from_unix_us(0), announced).await?;
     }
-    let until = crate::store::Stamp::ceil(at);
-    let row = process::by_pid(reader.conn()?, host, pid, until.plus_us(-ANNOUNCED_US), until).await?;
     row.map(|row| row.entity).ok_or(LineageError::UnknownPid { pid })
 }
 

@@ -9,7 +9,7 @@
 //! | [`fresh`], [`segment`] | the batches: last minutes, and for good; writing |
 //! | [`candidates`], [`slices`] | the same two, reading: which segments may match, and bytes out of them |
 //! | [`directory`] | what lies where in a segment |
-//! | [`reader`] | a connection for one search, cancelled when it goes away |
+//! | [`reader`] | connections for searches, cancelled when they go away |
 //! | [`process`], [`connection`], [`executables`] | the narrow rows beside the batches; writing |
 //! | [`gaps`], [`quarantine`], [`findings`] | what is known to be missing, refused, or odd |
 //! | [`progress`] | `merge`: how far fresh has been merged, and the merger's lease |
@@ -87,14 +87,6 @@ pub async fn ingest_connection(pool: &PgPool) -> Result<PgConnection, StoreError
         ("idle_in_transaction_session_timeout", "60s"),
     ]);
     Ok(PgConnection::connect_with(&options).await?)
-}
-
-/// Connections of their own to where `pool` leads: what takes many and for long does not starve the rest.
-pub fn beside(pool: &PgPool, max_connections: u32) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(std::time::Duration::from_secs(10))
-        .connect_lazy_with((*pool.connect_options()).clone())
 }
 
 /// Brings the tables up to this version and makes the partitions of the next minutes and days.

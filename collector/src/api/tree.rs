@@ -60,7 +60,7 @@ pub(super) async fn show(
 ) -> Result<JsonBody<TreeBody>, ApiError> {
     let fleet = state.search.fleet().await?;
     let asked = asked(&params, &fleet)?;
-    let tree = lineage::tree(&state.pool, &state.search, &fleet, &asked).await?;
+    let tree = lineage::tree(&state.search, &fleet, &asked).await?;
     let host = json!({ "id": tree.host.to_string(), "name": fleet.name(tree.host) });
     Ok(JsonBody(TreeBody {
         entity_id: tree.entity.to_string(),

@@ -1,14 +1,13 @@
 //! The driver: connections, threads, deadlines.
 //!
 //! A search begins on one connection; if the first segments do not settle it, as many more workers as the
-//! machine has processors take segments from the same frontier, each on a connection of its own. Reading and
-//! decoding alternate within a worker, so the database works for one while another decodes. Everything stops
+//! machine has processors take segments from the same frontier, each a task with a connection of its own. Reading
+//! and decoding alternate within a worker, so the database works for one while another decodes. Everything stops
 //! when the future of [`Engine::run`] is dropped: the statements are cancelled in the database
 //! ([`crate::store::reader`]), and the threads end after the batch they are at.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -19,10 +18,15 @@ use wire::time::WallTime;
 use super::histogram::Bucket;
 use super::top::Top;
 use super::{Fleet, Search};
-use crate::store::{self, Pool, StoreError, hosts, process};
+use crate::store::reader::Readers;
+use crate::store::{Pool, StoreError, hosts, process};
 
+mod progress;
 mod read;
 mod run;
+
+pub use progress::Progress;
+use progress::StopOnDrop;
 
 /// How long one statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FLEET_AGE: Duration = Duration::from_secs(2);
 /// Searches that run at once; each has a few connections and some 50 MB at most.
 const MAX_SEARCHES: usize = 4;
+/// Connections for what is not a search: the fleet, trees.
+const OTHERS: usize = 2;
 
 /// Queries that name so many processes are not narrowed.
 const MAX_ENTITIES: usize = 64;
@@ -42,7 +48,7 @@ const HOUR_US: i64 = 3_600_000_000;
 /// Runs searches, a few at once. Shared by all requests.
 #[derive(Debug)]
 pub struct Engine {
-    pool: Pool,
+    readers: Arc<Readers>,
     fleet: tokio::sync::Mutex<Option<(Instant, Arc<Fleet>)>>,
     permits: Semaphore,
     n_workers: usize,
@@ -62,7 +68,7 @@ pub struct Outcome {
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// Events, newest first.
+    /// Events, newest first; without those that were handed out while it ran.
     Events(Vec<FlatEvent>),
     /// How many events over time.
     Histogram(Vec<Bucket>),
@@ -85,18 +91,6 @@ pub struct Stats {
     pub elapsed: Duration,
 }
 
-/// How far a search has come; read while it runs.
-#[derive(Debug)]
-pub struct Progress {
-    n_batches: AtomicU64,
-    n_events: AtomicU64,
-    n_bytes: AtomicU64,
-    n_unreadable: AtomicU64,
-    reached: AtomicI64,
-    stopped: AtomicBool,
-    begun: Instant,
-}
-
 /// Why a search came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -116,8 +110,18 @@ impl Engine {
     pub fn new(pool: &Pool) -> Self {
         let n_workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
         // As many as searches can hold at once, so that none waits for a connection with another in its hand.
-        let pool = store::beside(pool, (MAX_SEARCHES * n_workers) as u32);
-        Self { pool, fleet: tokio::sync::Mutex::default(), permits: Semaphore::new(MAX_SEARCHES), n_workers }
+        let readers = Readers::new(pool, MAX_SEARCHES * n_workers + OTHERS, STATEMENT_TIMEOUT);
+        Self {
+            readers,
+            fleet: tokio::sync::Mutex::default(),
+            permits: Semaphore::new(MAX_SEARCHES),
+            n_workers,
+        }
+    }
+
+    /// The connections that searches use.
+    pub fn readers(&self) -> &Arc<Readers> {
+        &self.readers
     }
 
     /// The hosts, as they were at most [`FLEET_AGE`] ago.
@@ -129,7 +133,9 @@ impl Engine {
         if let Some((_, fleet)) = known.as_ref().filter(|(at, _)| at.elapsed() < FLEET_AGE) {
             return Ok(Arc::clone(fleet));
         }
-        let records = hosts::all(&self.pool).await?;
+        let mut reader = self.readers.open().await?;
+        let records = hosts::all(reader.conn()?).await?;
+        reader.close();
         let fleet = Arc::new(Fleet::new(records.into_iter().map(|host| (host.id, host.name, host.tags))));
         *known = Some((Instant::now(), Arc::clone(&fleet)));
         Ok(fleet)
@@ -144,8 +150,9 @@ impl Engine {
         if entities.is_empty() || entities.len() > MAX_ENTITIES {
             return Ok(search);
         }
-        let mut conn = self.pool.acquire().await?;
-        let rows = process::anywhere(&mut conn, &entities, MAX_ROWS).await?;
+        let mut reader = self.readers.open().await?;
+        let rows = process::anywhere(reader.conn()?, &entities, MAX_ROWS).await?;
+        reader.close();
         let known: HashSet<EntityId> = rows.iter().map(|row| row.entity).collect();
         // Rows may have gone before events. What is not known may be anywhere.
         if known.len() < entities.len() || rows.len() >= MAX_ROWS as usize {
@@ -157,7 +164,7 @@ impl Engine {
         Ok(search.narrowed(rows.iter().map(|row| row.host).collect(), since))
     }
 
-    /// Runs a search to its end. `progress` tells meanwhile how far it has come.
+    /// Runs a search to its end. `progress` tells meanwhile how far it has come, and hands out events if it was made for that.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -170,51 +177,9 @@ impl Engine {
         fleet: Arc<Fleet>,
         progress: Arc<Progress>,
     ) -> Result<Outcome, Failure> {
+        let _stop = StopOnDrop(Arc::clone(&progress));
         let permit = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
         let _permit = permit.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
-        let _stop = StopOnDrop(Arc::clone(&progress));
-        run::Run::new(self, search, fleet, Arc::clone(&progress)).finish().await
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            n_batches: AtomicU64::new(0),
-            n_events: AtomicU64::new(0),
-            n_bytes: AtomicU64::new(0),
-            n_unreadable: AtomicU64::new(0),
-            reached: AtomicI64::new(i64::MAX),
-            stopped: AtomicBool::new(false),
-            begun: Instant::now(),
-        }
-    }
-}
-
-impl Progress {
-    /// What it took so far.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            n_batches: self.n_batches.load(Ordering::Relaxed),
-            n_events: self.n_events.load(Ordering::Relaxed),
-            n_bytes: self.n_bytes.load(Ordering::Relaxed),
-            n_unreadable: self.n_unreadable.load(Ordering::Relaxed),
-            elapsed: self.begun.elapsed(),
-        }
-    }
-
-    /// Events after this have been looked through; `None` at the beginning.
-    pub fn reached(&self) -> Option<WallTime> {
-        let ns = self.reached.load(Ordering::Relaxed);
-        (ns != i64::MAX).then_some(WallTime::from_unix_ns(ns))
-    }
-}
-
-/// Ends the threads of a search whose future is dropped.
-struct StopOnDrop(Arc<Progress>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stopped.store(true, Ordering::Relaxed);
+        run::Run::new(self, search, fleet, progress).finish().await
     }
 }

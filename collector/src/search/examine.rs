@@ -17,7 +17,7 @@ use crate::store::directory::Entry;
 const SMALL_BYTES: u32 = 24 << 10;
 
 /// Up to this, columns are read with all that stands before them: a second lookup would cost as much.
-const MEDIUM_BYTES: u32 = 128 << 10;
+pub(super) const MEDIUM_BYTES: u32 = 128 << 10;
 
 /// Where a batch is.
 #[derive(Clone, Debug)]
@@ -68,6 +68,13 @@ impl Material {
         self.slices.iter().any(|(start, bytes)| {
             *start == 0 && bytes.len() as u64 >= u64::from(self.located.entry.payload_len)
         })
+    }
+
+    /// The same in memory of its own: its bytes are part of what was read with it.
+    pub(super) fn alone(self) -> Self {
+        let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        let slices = self.slices.iter().map(|(start, bytes)| (*start, copy(bytes))).collect();
+        Self { header: copy(&self.header), slices, located: self.located }
     }
 
     pub(super) fn open(&self) -> Result<Batch, BatchError> {

@@ -56,6 +56,24 @@ impl Gather {
         }
     }
 
+    /// Events to which nothing newer can come any more, beyond those handed out: see [`Newest::settled`].
+    pub(super) fn settled(&self, unseen: Option<WallTime>, handed: Option<Position>) -> Vec<(Position, Hit)> {
+        match self {
+            Gather::Events(newest) => {
+                newest.settled(unseen, handed).map(|(position, hit)| (position, hit.clone())).collect()
+            }
+            Gather::Histogram { .. } | Gather::Top(_) => Vec::new(),
+        }
+    }
+
+    /// How many events have been listed, those that had to make room again too.
+    pub(super) fn n_listed(&self) -> u64 {
+        match self {
+            Gather::Events(newest) => newest.n_taken(),
+            Gather::Histogram { .. } | Gather::Top(_) => 0,
+        }
+    }
+
     /// Events before this no longer matter.
     pub(super) fn floor(&self) -> Option<WallTime> {
         match self {

@@ -13,11 +13,12 @@ pub(super) struct Newest<T> {
     /// Only what comes after this in the order of results.
     after: Option<Position>,
     kept: BTreeMap<Position, T>,
+    n_taken: u64,
 }
 
 impl<T> Newest<T> {
     pub(super) fn new(limit: usize, after: Option<Position>) -> Self {
-        Self { limit, after, kept: BTreeMap::new() }
+        Self { limit, after, kept: BTreeMap::new(), n_taken: 0 }
     }
 
     /// Keeps it if it is among the first; what has been offered already is the same.
@@ -26,6 +27,7 @@ impl<T> Newest<T> {
             return;
         }
         self.kept.insert(position, item);
+        self.n_taken += 1;
         if self.kept.len() > self.limit {
             self.kept.pop_first();
         }
@@ -42,6 +44,26 @@ impl<T> Newest<T> {
     pub(super) fn floor(&self) -> Option<WallTime> {
         let full = self.kept.len() >= self.limit;
         self.kept.first_key_value().filter(|_| full).map(|(last, _)| last.time)
+    }
+
+    /// What is later than `unseen` (all of it, if there is nothing unseen) and comes after `handed` in the order of results:
+    /// newest first.
+    pub(super) fn settled(
+        &self,
+        unseen: Option<WallTime>,
+        handed: Option<Position>,
+    ) -> impl Iterator<Item = (Position, &T)> {
+        self.kept
+            .iter()
+            .rev()
+            .skip_while(move |(position, _)| handed.is_some_and(|handed| **position >= handed))
+            .take_while(move |(position, _)| unseen.is_none_or(|unseen| position.time > unseen))
+            .map(|(position, item)| (*position, item))
+    }
+
+    /// How many came in, those that had to go again too.
+    pub(super) fn n_taken(&self) -> u64 {
+        self.n_taken
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,6 +107,21 @@ mod tests {
             }
             prop_assert_eq!(pages, expected);
         }
+    }
+
+    #[test]
+    fn only_what_nothing_can_come_before_is_settled() {
+        let mut newest = Newest::new(3, None);
+        [5, 7, 9].into_iter().for_each(|time| newest.offer(position(time, 0), ()));
+        let times = |unseen: Option<i64>, handed: Option<i64>| {
+            let settled =
+                newest.settled(unseen.map(WallTime::from_unix_ns), handed.map(|time| position(time, 0)));
+            settled.map(|(position, ())| position.time.unix_ns()).collect::<Vec<_>>()
+        };
+        assert_eq!(times(Some(9), None), [0i64; 0], "another at 9 may come");
+        assert_eq!(times(Some(5), None), [9, 7]);
+        assert_eq!(times(Some(5), Some(9)), [7]);
+        assert_eq!(times(None, Some(7)), [5]);
     }
 
     #[test]

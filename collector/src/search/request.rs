@@ -2,25 +2,27 @@
 
 use std::collections::HashSet;
 
-use wire::field::Field;
 use wire::id::HostId;
 use wire::predicate::{Needs, Options, Predicate};
-use wire::query::{QueryError, nearest};
 use wire::time::WallTime;
 
 use super::cursor::{Cursor, fingerprint};
-use super::fleet::HostError;
 use super::{Fleet, Position, terms, top, when};
 use crate::store::Stamp;
 use crate::store::candidates::Wanted;
+
+mod error;
+mod gathering;
+
+pub use error::RequestError;
+pub use gathering::Gathering;
+use gathering::gathering;
 
 /// How far back a search looks that does not say.
 const DEFAULT_SINCE: &str = "24h";
 const DEFAULT_LIMIT: u32 = 100;
 /// The most events, or values, in one answer.
 pub const MAX_LIMIT: u32 = 10_000;
-/// The most stretches of a histogram.
-pub const MAX_BUCKETS: u32 = 1_000;
 
 /// A search as it is asked for.
 #[derive(Clone, Debug, Default)]
@@ -41,23 +43,6 @@ pub struct Request {
     pub histogram: Option<u32>,
     /// Count a field's most frequent values instead of listing.
     pub top: Option<String>,
-}
-
-/// What to make of the events that match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gathering {
-    /// List them, newest first.
-    Events,
-    /// Count them over time.
-    Histogram {
-        /// In about so many stretches.
-        n_buckets: u32,
-    },
-    /// Count the values of a field.
-    Top {
-        /// The field.
-        field: Field,
-    },
 }
 
 /// A search that can run.
@@ -81,66 +66,6 @@ pub struct Search {
     pub(super) strings_first: bool,
     now: WallTime,
     fingerprint: [u8; 8],
-}
-
-/// Why a search cannot run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// The query is wrong.
-    #[error("{}", error.render(query))]
-    Query {
-        /// What is wrong, and where.
-        error: QueryError,
-        /// The query's text.
-        query: String,
-    },
-    /// A time that is none.
-    #[error(
-        "invalid {name} {found:?}, expected a span such as 15m or 24h, or a time such as 2026-01-31T12:00:00Z"
-    )]
-    Time {
-        /// Which.
-        name: &'static str,
-        /// What was found.
-        found: String,
-    },
-    /// The end lies before the start.
-    #[error("until ({until}) is before since ({since})")]
-    Range {
-        /// The start.
-        since: WallTime,
-        /// The end.
-        until: WallTime,
-    },
-    /// Too much or nothing is asked for.
-    #[error("invalid {name} {found}, expected 1 to {most}")]
-    Number {
-        /// Of what.
-        name: &'static str,
-        /// How much.
-        found: u32,
-        /// How much is allowed.
-        most: u32,
-    },
-    /// The cursor is damaged, or belongs to another search.
-    #[error("invalid cursor: {0}")]
-    Cursor(&'static str),
-    /// There is no such field, or it cannot be counted.
-    #[error("{why} {found:?}{}", suggestion.map_or(String::new(), |field| format!("; did you mean {field}?")))]
-    Field {
-        /// What is wrong.
-        why: &'static str,
-        /// What was found.
-        found: String,
-        /// What was probably meant.
-        suggestion: Option<Field>,
-    },
-    /// The host cannot be told.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// Two things that exclude each other.
-    #[error("{0}")]
-    Combination(&'static str),
 }
 
 impl Search {
@@ -228,6 +153,11 @@ impl Search {
         Wanted { buckets, hosts, since, until, terms: self.clauses.clone() }
     }
 
+    /// Whether most of each batch that is looked at is read.
+    pub(super) fn reads_most(&self) -> bool {
+        self.needs_whole || (!self.needs.columns.is_empty() && !self.strings_first)
+    }
+
     /// The cursor behind `last`.
     pub(super) fn cursor(&self, last: Position) -> String {
         let Self { fingerprint, now, since, until, .. } = *self;
@@ -248,30 +178,6 @@ impl Search {
             }
         }
         self
-    }
-}
-
-fn gathering(request: &Request) -> Result<Gathering, RequestError> {
-    match (request.histogram, &request.top) {
-        (Some(_), Some(_)) => Err(RequestError::Combination("histogram and top exclude each other")),
-        (Some(n), None) => {
-            Ok(Gathering::Histogram { n_buckets: bounded("number of buckets", n, MAX_BUCKETS)? })
-        }
-        (None, Some(name)) => Ok(Gathering::Top { field: countable(name)? }),
-        (None, None) => Ok(Gathering::Events),
-    }
-}
-
-fn countable(name: &str) -> Result<Field, RequestError> {
-    let found = || name.chars().take(64).collect::<String>();
-    let Some(field) = Field::from_name(name) else {
-        return Err(RequestError::Field { why: "unknown field", found: found(), suggestion: nearest(name) });
-    };
-    let options = Options::default();
-    // What only the store knows cannot be searched for, so it cannot be counted either.
-    match Predicate::parse(&format!("{name}:*"), &options) {
-        Ok(_) => Ok(field),
-        Err(_) => Err(RequestError::Field { why: "cannot count field", found: found(), suggestion: None }),
     }
 }
 

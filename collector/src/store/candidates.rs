@@ -117,7 +117,8 @@ const MERGED: Statement = fan_out(
 );
 
 // The same by terms, over all hosts. Unpacking the terms of a row costs far more than the planner thinks, so only their
-// index may be used: the fence (`offset 0`) keeps the order outside, and sums hide columns from the other indexes.
+// index may be used: the fence (`offset 0`) keeps the order outside, sums hide columns from the other indexes, and the
+// one by receipt is for statements that say `bucket >= 0`. However small the page, all candidates are found.
 const BY_TERM: Statement = fan_out(
     "candidates.by_term",
     "select bucket, host, id, received, latest, earliest, n_events
@@ -147,11 +148,11 @@ const HOLDING_FRESH: Statement = routed(
       where bucket = $1 and received = $2 and received >= (select merged_upto from merge where bucket = $1)",
 );
 
-// A merged segment is under the first commit of those it came out of.
+// A merged segment is under the first commit of those it came out of. `bucket >= 0` opens the index by receipt.
 const HOLDING_MERGED: Statement = routed(
     "candidates.holding_merged",
     "select bucket, host, id, received, latest, earliest, n_events from segment
-      where bucket = $1 and host = $2
+      where bucket = $1 and bucket >= 0 and host = $2
         and (received = $3 or (merged and received >= $4 and received <= $3))",
 );
 
@@ -180,6 +181,11 @@ pub async fn holding(
         found.push(candidate(row, Place::Fresh)?);
     }
     Ok(found)
+}
+
+/// Whether [`merged`] finds all candidates to give a page of them: then pages should be few.
+pub fn is_by_term(wanted: &Wanted) -> bool {
+    wanted.hosts.is_none() && !wanted.terms.is_empty()
 }
 
 /// Every fresh segment of the group that may match, newest first, and the horizon for [`merged`].
@@ -224,8 +230,7 @@ pub async fn merged(
     let mut next = 8;
     let hosts = wanted.hosts.as_ref().map_or(String::new(), |_| clause("and host = any($#)", &mut next));
     let page = after.map_or(String::new(), |_| clause("and (latest, id) < ($#, $#)", &mut next));
-    let by_term = wanted.hosts.is_none() && !wanted.terms.is_empty();
-    let statement = if by_term { BY_TERM } else { MERGED };
+    let statement = if is_by_term(wanted) { BY_TERM } else { MERGED };
     let sql = statement
         .sql
         .replace("{hosts}", &hosts)

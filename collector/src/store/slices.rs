@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::postgres::{PgConnection, PgRow, PgValue};
+use sqlx::{AssertSqlSafe, Row, Value as _, ValueRef as _};
 use uuid::Uuid;
 
 use super::candidates::{Place, SegmentKey};
@@ -35,7 +35,17 @@ impl Contents {
     }
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[CONTENTS_FRESH, CONTENTS_MERGED, SLICES_FRESH, SLICES_MERGED];
+/// A merged segment that was read in one go.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// Its batches.
+    pub entries: Vec<Entry>,
+    /// Its payload; `None` if that is longer than was asked for.
+    pub payload: Option<Bytes>,
+}
+
+pub(super) const STATEMENTS: &[Statement] =
+    &[CONTENTS_FRESH, CONTENTS_MERGED, WHOLE_MERGED, SLICES_FRESH, SLICES_MERGED];
 
 // `limit 1` keeps the planner at one index lookup per key, whatever it thinks of the tables' sizes.
 const CONTENTS_FRESH: Statement = routed(
@@ -55,6 +65,19 @@ const CONTENTS_MERGED: Statement = routed(
             with ordinality as k (id, received, latest, bucket, host, n)
       cross join lateral (
             select terms, directory from segment
+             where bucket = any($1) and bucket = k.bucket and host = k.host
+               and received = k.received and latest = k.latest and id = k.id
+             limit 1) s",
+);
+
+// Finding a row costs as much as reading 10 KB of it: whoever will read most of a payload takes it with the directory.
+const WHOLE_MERGED: Statement = routed(
+    "slices.whole_merged",
+    "select k.n, s.directory, s.payload
+       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::uuid[])
+            with ordinality as k (id, received, latest, bucket, host, n)
+      cross join lateral (
+            select directory, case when octet_length(payload) <= $7 then payload end as payload from segment
              where bucket = any($1) and bucket = k.bucket and host = k.host
                and received = k.received and latest = k.latest and id = k.id
              limit 1) s",
@@ -139,6 +162,43 @@ pub async fn directories(
     Ok(found.into_iter().map(|found| found.map(|contents| contents.entries)).collect())
 }
 
+/// The merged ones of these segments, with their payloads up to `max_bytes`; `None` where one is gone, or fresh. In the
+/// order of `keys`.
+///
+/// # Errors
+/// When the database fails, or a directory is not readable.
+pub async fn wholes(
+    conn: &mut PgConnection,
+    keys: &[SegmentKey],
+    max_bytes: u32,
+) -> Result<Vec<Option<Whole>>, StoreError> {
+    let mut found = vec![None; keys.len()];
+    let part = Part::new(keys.iter().enumerate(), true);
+    if part.n.is_empty() {
+        return Ok(found);
+    }
+    let query = sqlx::query(WHOLE_MERGED.sql)
+        .bind(&part.distinct_buckets)
+        .bind(&part.ids)
+        .bind(&part.received)
+        .bind(&part.latest)
+        .bind(&part.buckets)
+        .bind(&part.hosts)
+        .bind(i32::try_from(max_bytes).unwrap_or(i32::MAX));
+    for row in query.fetch_all(conn).await? {
+        let (Some(n), Some(id)) = part.place(row.try_get("n")?) else { continue };
+        let entries = directory::decode(id, row.try_get("directory")?)?;
+        let payload = match row.try_get_raw("payload")?.is_null() {
+            true => None,
+            false => Some(bytes(&row, "payload")?),
+        };
+        if let Some(slot) = found.get_mut(n) {
+            *slot = Some(Whole { entries, payload });
+        }
+    }
+    Ok(found)
+}
+
 /// Ranges of bytes out of the payloads of segments; `None` where the segment is gone. In the order of `wanted`.
 ///
 /// # Errors
@@ -170,11 +230,28 @@ pub async fn slices(
         for row in query.fetch_all(&mut *conn).await? {
             let (Some(n), _) = part.place(row.try_get("n")?) else { continue };
             if let Some(slot) = found.get_mut(n) {
-                *slot = Some(Bytes::from(row.try_get::<Vec<u8>, _>("slice")?));
+                *slot = Some(bytes(&row, "slice")?);
             }
         }
     }
     Ok(found)
+}
+
+/// A column's bytes, without copying them out of what was received.
+fn bytes(row: &PgRow, column: &str) -> Result<Bytes, StoreError> {
+    let value = sqlx::ValueRef::to_owned(&row.try_get_raw(column)?);
+    // Checked here, as `as_ref` below has no way to fail.
+    value.as_ref().as_bytes().map_err(sqlx::Error::Decode)?;
+    Ok(Bytes::from_owner(Received(value)))
+}
+
+/// A value in the connection's own buffer, kept for as long as its bytes are used.
+struct Received(PgValue);
+
+impl AsRef<[u8]> for Received {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref().as_bytes().unwrap_or_default()
+    }
 }
 
 /// The keys of one of the two tables, as the arrays its statements take.

@@ -1,9 +1,11 @@
 //! Bytes out of the store, and their decoding on a thread for work that blocks.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use wire::event::FlatEvent;
 use wire::flat::Flattener;
 
@@ -16,8 +18,39 @@ use crate::store::candidates::SegmentKey;
 use crate::store::reader::Reader;
 use crate::store::slices;
 
-/// What a thread hands back: what it gathered, and what has to be read on.
-type Examination = (Gather, Vec<(Material, Vec<Range<u32>>)>);
+/// What a thread hands back.
+pub(super) struct Examination {
+    /// What it gathered.
+    pub(super) gather: Gather,
+    /// Those that were there as a whole and have events to be listed.
+    pub(super) whole: Vec<Material>,
+    /// What has to be read on.
+    pub(super) rest: Vec<(Material, Vec<Range<u32>>)>,
+}
+
+/// The batches of segments that were read already, and the others.
+pub(super) fn at_hand(
+    progress: &Progress,
+    batches: Vec<Located>,
+    payloads: &HashMap<SegmentKey, Bytes>,
+) -> (Vec<Material>, Vec<Located>) {
+    let (mut materials, mut others) = (Vec::with_capacity(batches.len()), Vec::new());
+    for located in batches {
+        let start = located.entry.offset as usize;
+        let payload = located.entry.payload_offset() as usize;
+        let end = payload.saturating_add(located.entry.payload_len as usize);
+        let bytes = payloads.get(&located.key).filter(|bytes| end <= bytes.len() && start <= payload);
+        match bytes {
+            Some(bytes) => {
+                progress.n_bytes.fetch_add((end - start) as u64, Ordering::Relaxed);
+                let (header, slices) = (bytes.slice(start..payload), vec![(0, bytes.slice(payload..end))]);
+                materials.push(Material { located: Arc::new(located), header, slices });
+            }
+            None => others.push(located),
+        }
+    }
+    (materials, others)
+}
 
 /// Reads the beginnings of batches. Those whose segment is gone are handed back.
 pub(super) async fn beginnings(
@@ -82,7 +115,10 @@ async fn read(
     reader: &mut Reader,
     progress: &Progress,
     wanted: &[(SegmentKey, Range<u32>)],
-) -> Result<Vec<Option<bytes::Bytes>>, Failure> {
+) -> Result<Vec<Option<Bytes>>, Failure> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let reads = Reads::cover(wanted);
     let found = slices::slices(reader.conn()?, &reads.reads).await?;
     let n_bytes: usize = found.iter().flatten().map(|bytes| bytes.len()).sum();
@@ -100,17 +136,21 @@ pub(super) async fn examined(
     let (search, fleet, progress) = (Arc::clone(search), Arc::clone(fleet), Arc::clone(progress));
     let work = move || {
         let mut gather = Gather::new(&search);
-        let mut rest = Vec::new();
+        let (mut whole, mut rest) = (Vec::new(), Vec::new());
         for material in materials {
             if progress.stopped.load(Ordering::Relaxed) {
                 break;
             }
             let n_events = u64::from(material.located.entry.n_events);
+            let n_listed = gather.n_listed();
             match examine(&search, &fleet, &material, &mut gather) {
                 Ok(Examined::More(ranges)) => rest.push((material, ranges)),
                 Ok(Examined::Done) => {
                     progress.n_batches.fetch_add(1, Ordering::Relaxed);
                     progress.n_events.fetch_add(n_events, Ordering::Relaxed);
+                    if gather.n_listed() > n_listed && material.is_whole() {
+                        whole.push(material);
+                    }
                 }
                 Err(error) => {
                     progress.n_unreadable.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +160,7 @@ pub(super) async fn examined(
                 }
             }
         }
-        (gather, rest)
+        Examination { gather, whole, rest }
     };
     Ok(tokio::task::spawn_blocking(work).await?)
 }
