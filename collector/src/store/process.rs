@@ -59,7 +59,7 @@ const CHILDREN: Statement = routed(
        from process where bucket = $1 and host = $2 and parent = any($3) order by received desc limit $4",
 );
 
-// No index: a last resort, over the days in which whatever lives has been announced.
+// The index leads to the pages on which the id may be, a few in a hundred of them wrongly.
 const BY_PID: Statement = routed(
     "process.by_pid",
     "select host, received, started, entity, parent, executable, container, user_id, image, parent_image, pid
