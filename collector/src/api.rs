@@ -66,6 +66,9 @@ pub struct State {
 /// So many tails may be open at once: each judges every batch.
 pub const MAX_TAILS: usize = 32;
 
+/// Why an answer ends that was going on.
+const TOKEN_ENDED: &str = "the token was revoked or has expired";
+
 /// The whole API, ready to be served: routes, access, limits, headers.
 pub fn router(state: State) -> Router {
     let (router, document) = described();

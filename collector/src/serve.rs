@@ -142,7 +142,7 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
     let pool = store::pool(&url, MAX_CONNECTIONS)?;
     let result = async {
         store::migrate(&pool, Stamp::floor(clock())).await?;
-        revocations.refresh(&pool).await?;
+        revocations.refresh(&pool, Stamp::floor(clock())).await?;
         let url = format!("https://{}", reachable(listen));
         if extras.local_cli {
             local_cli::leave(&folder, url.clone(), &pool, Stamp::floor(clock())).await?;
@@ -237,7 +237,7 @@ impl Whole<'_> {
         let config = retention::Config { pool: pool.clone(), limits, clock };
         parts.keepers.spawn(named("retention", retention::run(config, stop.clone())));
         let (revocations, follow) = (self.revocations, stop.clone());
-        let watch = async move { revocations.follow(&pool, follow).await };
+        let watch = async move { revocations.follow(&pool, clock, follow).await };
         parts.keepers.spawn(named("the watch on revocations", watch));
         parts.keepers.spawn(named("the renewal of certificates", self.certificate.keep_fresh(stop.clone())));
         let metrics = metrics::serve(self.metrics_port, self.recorder, stop.clone());

@@ -282,7 +282,7 @@ async fn a_revoked_host_can_do_nothing() {
     assert!(matches!(refused, RenewError::Standing(Standing::Revoked)), "{refused}");
     // Another collector learns it from the store.
     let other = vedette_collector::revocation::Revocations::new(std::sync::Arc::default());
-    other.refresh(&api.pool).await.unwrap();
+    other.refresh(&api.pool, api.now()).await.unwrap();
     assert!(other.contains(id));
     let nobody = "/api/v1/hosts/0197c1de-93b4-7f00-8000-000000000000/revoke";
     let (status, _) = api.call(Method::POST, nobody, Some(&admin), None).await;

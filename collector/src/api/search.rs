@@ -14,10 +14,11 @@ use wire::time::WallTime;
 use super::error::ErrorBody;
 use super::extract;
 use super::{ApiError, State};
-use crate::search::fleet::HostError;
-use crate::search::{Answer, Failure, Fleet, Outcome, Progress, Request, RequestError, Search, Stats};
+use crate::access::Caller;
+use crate::search::{Answer, Fleet, Outcome, Progress, Request, Search, Stats};
 
 mod lines;
+mod refused;
 
 /// How long a search may take whose answer comes at once; one that streams may take longer.
 const MAX_TIME: Duration = Duration::from_secs(50);
@@ -118,8 +119,9 @@ pub(super) struct StatsBody {
 
 /// Searches what every host reported.
 ///
-/// With `accept: application/x-ndjson` the answer is lines, each an object with one key: `event`, `histogram`, `top`,
-/// `progress` (on slow searches, every half second), `error`, and last `end` with `cursor`, `hints` and `stats`.
+/// With `accept: application/x-ndjson` the answer is lines, each an object with one key: `event` (newest first, each as soon
+/// as nothing newer can come), `histogram`, `top`, `progress` (on slow searches, every half second), `error`, and last
+/// `end` with `cursor`, `hints` and `stats`.
 #[utoipa::path(get, path = "/api/v1/search", tag = "search", params(SearchBody), responses(
     (status = OK, body = Page),
     (status = BAD_REQUEST, body = ErrorBody, description = "The query is wrong: `column` says where."),
@@ -128,10 +130,11 @@ pub(super) struct StatsBody {
 ), security(("token" = [])))]
 pub(super) async fn get(
     AxumState(state): AxumState<State>,
+    caller: Caller,
     headers: HeaderMap,
     extract::Query(body): extract::Query<SearchBody>,
 ) -> Result<Response, ApiError> {
-    answer(state, &headers, body).await
+    answer(state, &caller, &headers, body).await
 }
 
 /// Searches what every host reported; as GET, for queries that are long or not to be logged on the way.
@@ -143,19 +146,26 @@ pub(super) async fn get(
 ), security(("token" = [])))]
 pub(super) async fn post(
     AxumState(state): AxumState<State>,
+    caller: Caller,
     headers: HeaderMap,
     extract::Json(body): extract::Json<SearchBody>,
 ) -> Result<Response, ApiError> {
-    answer(state, &headers, body).await
+    answer(state, &caller, &headers, body).await
 }
 
-async fn answer(state: State, headers: &HeaderMap, body: SearchBody) -> Result<Response, ApiError> {
+async fn answer(
+    state: State,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: SearchBody,
+) -> Result<Response, ApiError> {
     let fleet = state.search.fleet().await?;
     let search = Search::new(&request(body), &fleet, super::now().wall())?;
     let search = Arc::new(state.search.narrowed(search).await?);
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accepted.split(',').any(|kind| kind.trim().starts_with(LINES)) {
-        return Ok(lines::stream(state, search, fleet));
+        let answering = state.revocations.tokens().answering(caller.token);
+        return Ok(lines::stream(state, search, fleet, answering));
     }
     let hints = hints(&search);
     let outcome = run(&state, search, fleet, Arc::default(), MAX_TIME).await?;
@@ -224,49 +234,6 @@ impl From<Stats> for StatsBody {
             unreadable: stats.n_unreadable,
             elapsed_ms: u64::try_from(stats.elapsed.as_millis()).unwrap_or(u64::MAX),
             ..Self::default()
-        }
-    }
-}
-
-impl From<RequestError> for ApiError {
-    fn from(error: RequestError) -> Self {
-        let message = error.to_string();
-        match error {
-            RequestError::Query { error, .. } => {
-                let column = error.column;
-                let hint = error.suggestion.map(|suggestion| format!("did you mean {suggestion}?"));
-                let refused = ApiError::bad_request("invalid_query", message).column(column);
-                // The message has it already; programs find it here.
-                match hint {
-                    Some(hint) => refused.hint(hint),
-                    None => refused,
-                }
-            }
-            RequestError::Host(error) => error.into(),
-            _ => ApiError::bad_request("invalid_search", message),
-        }
-    }
-}
-
-impl From<HostError> for ApiError {
-    fn from(error: HostError) -> Self {
-        match error {
-            HostError::Unknown { .. } => {
-                ApiError::not_found(error.to_string()).hint("`vedette hosts` lists the hosts")
-            }
-            HostError::Ambiguous { .. } => {
-                ApiError::conflict("ambiguous_host", error.to_string()).hint("name the host by its id")
-            }
-        }
-    }
-}
-
-impl From<Failure> for ApiError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Store(error) => error.into(),
-            Failure::Busy => ApiError::too_many(failure.to_string()),
-            Failure::Thread(error) => ApiError::internal(error),
         }
     }
 }

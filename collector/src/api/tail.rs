@@ -14,7 +14,8 @@ use wire::predicate::{Options, Predicate};
 
 use super::error::ErrorBody;
 use super::extract::Query;
-use super::{ApiError, State};
+use super::{ApiError, State, TOKEN_ENDED};
+use crate::access::Caller;
 use crate::search::RequestError;
 use crate::tail::{Message, Tail};
 
@@ -36,7 +37,7 @@ pub(super) struct TailParams {
 /// Follows events as they are stored.
 ///
 /// Messages: `event` (an event, nested as in ECS), `lagged` (`missed`: so many batches went by unseen, as the caller was too
-/// slow), and comments as heartbeats.
+/// slow), `ended` (`reason`; the last: the token was revoked or has expired), and comments as heartbeats.
 #[utoipa::path(get, path = "/api/v1/tail", tag = "search", params(TailParams), responses(
     (status = OK, content_type = "text/event-stream", body = String),
     (status = BAD_REQUEST, body = ErrorBody),
@@ -44,6 +45,7 @@ pub(super) struct TailParams {
 ), security(("token" = [])))]
 pub(super) async fn follow(
     AxumState(state): AxumState<State>,
+    caller: Caller,
     Query(params): Query<TailParams>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let permit = Arc::clone(&state.tails).try_acquire_owned().map_err(|_| {
@@ -64,7 +66,16 @@ pub(super) async fn follow(
         };
         Some((stream::iter(events), (tail, permit)))
     });
-    Ok(Sse::new(messages.flatten()).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("alive")))
+    let answering = Arc::new(state.revocations.tokens().answering(caller.token));
+    let until = Arc::clone(&answering);
+    let ended = stream::once(async move {
+        answering.has_ended().then(|| message("ended", json!({ "reason": TOKEN_ENDED })))
+    });
+    let messages = messages
+        .flatten()
+        .take_until(async move { until.ended().await })
+        .chain(ended.filter_map(std::future::ready));
+    Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("alive")))
 }
 
 fn message(kind: &'static str, data: serde_json::Value) -> Result<Event, Infallible> {

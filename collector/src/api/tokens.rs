@@ -127,7 +127,7 @@ pub(super) async fn list(AxumState(state): AxumState<State>) -> Result<Json<Toke
     Ok(Json(Tokens { tokens: records.into_iter().map(TokenBody::from).collect() }))
 }
 
-/// Revokes a token: the next request with it is refused.
+/// Revokes a token: the next request with it is refused, and tails and searches under way end.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", operation_id = "revoke_token", tag = "tokens", params(("id" = Uuid, Path, description = "The token's id.")), responses(
     (status = NO_CONTENT),
     (status = NOT_FOUND, body = ErrorBody),
@@ -158,6 +158,7 @@ pub(super) async fn revoke(
         },
     )
     .await?;
+    state.revocations.tokens().cut(id);
     Ok(StatusCode::NO_CONTENT)
 }
 

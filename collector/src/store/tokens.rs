@@ -1,5 +1,7 @@
 //! `api_token`: bearer tokens, kept as hashes.
 
+use std::collections::HashSet;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row as _};
 use uuid::Uuid;
@@ -37,7 +39,7 @@ pub struct TokenRecord {
     pub last_used: Option<Stamp>,
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[CREATE, CALLER, USED, REVOKE, ALL];
+pub(super) const STATEMENTS: &[Statement] = &[CREATE, CALLER, VALID, USED, REVOKE, ALL];
 
 const CREATE: Statement = maintenance(
     "api_token.create",
@@ -48,6 +50,12 @@ const CALLER: Statement = maintenance(
     "api_token.caller",
     "select id, name, role from api_token
          where hash = $1 and revoked is null and (expires is null or expires > $2)",
+);
+
+const VALID: Statement = maintenance(
+    "api_token.valid",
+    "select id from api_token
+         where id = any($1) and revoked is null and (expires is null or expires > $2)",
 );
 
 const USED: Statement = maintenance(
@@ -93,6 +101,19 @@ pub async fn caller(
     let row = sqlx::query(CALLER.sql).bind(hash.bytes()).bind(now).fetch_optional(db).await?;
     row.map(|row| Ok(Caller { token: row.try_get("id")?, name: row.try_get("name")?, role: role(&row)? }))
         .transpose()
+}
+
+/// Which of these tokens are valid now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn valid(
+    db: impl PgExecutor<'_>,
+    tokens: &[Uuid],
+    now: Stamp,
+) -> Result<HashSet<Uuid>, StoreError> {
+    let rows = sqlx::query(VALID.sql).bind(tokens).bind(now).fetch_all(db).await?;
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
 /// Writes down that a token was used, at most once a minute.

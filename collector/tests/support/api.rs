@@ -16,6 +16,7 @@ use vedette_collector::access::secret::{Purpose, Secret};
 use vedette_collector::api;
 use vedette_collector::ca::Authority;
 use vedette_collector::enrolment::limits::Limits;
+use vedette_collector::ingest::Committed;
 use vedette_collector::listener::Sessions;
 use vedette_collector::postgres::scratch;
 use vedette_collector::revocation::Revocations;
@@ -25,6 +26,7 @@ use vedette_collector::store::{Pool, Stamp};
 
 pub struct Api {
     pub pool: Pool,
+    pub tails: Arc<Semaphore>,
     pub ca: Arc<Authority>,
     pub revocations: Arc<Revocations>,
     router: axum::Router,
@@ -33,22 +35,49 @@ pub struct Api {
 
 impl Api {
     pub async fn start() -> Self {
-        let pool = scratch::database().await.pool;
+        Self::over(scratch::database().await.pool, broadcast::Sender::new(16)).await
+    }
+
+    /// Over a store into which something else writes, and says so on `committed`.
+    pub async fn over(pool: Pool, committed: broadcast::Sender<Arc<Committed>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = Arc::new(Authority::open_or_create(folder.path(), OffsetDateTime::now_utc()).unwrap());
         let sessions = Arc::new(Sessions::default());
         let revocations = Arc::new(Revocations::new(sessions.clone()));
+        let tails = Arc::new(Semaphore::new(api::MAX_TAILS));
         let router = api::router(api::State {
             pool: pool.clone(),
             ca: ca.clone(),
             limits: Arc::new(Limits::default()),
             revocations: revocations.clone(),
             sessions,
-            committed: broadcast::Sender::new(16),
+            committed,
             search: Arc::new(Engine::new(&pool)),
-            tails: Arc::new(Semaphore::new(api::MAX_TAILS)),
+            tails: tails.clone(),
         });
-        Self { pool, ca, revocations, router, _folder: folder }
+        Self { pool, tails, ca, revocations, router, _folder: folder }
+    }
+
+    /// Serves it over TLS; returns where, and a client that trusts it and sends this token.
+    pub fn serve(&self, token: &str) -> (String, reqwest::Client) {
+        // Another test of this process may have said so already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.der().to_vec(), made.signing_key.serialize_der());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let service = self.router.clone().into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let trusted = reqwest::Certificate::from_der(&certificate).unwrap();
+        tokio::spawn(async move {
+            let tls = axum_server::tls_rustls::RustlsConfig::from_der(vec![certificate], key).await.unwrap();
+            axum_server::from_tcp_rustls(listener, tls).unwrap().serve(service).await.unwrap();
+        });
+        let mut headers = header::HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        let client =
+            reqwest::Client::builder().tls_certs_only([trusted]).default_headers(headers).build().unwrap();
+        (url, client)
     }
 
     pub fn now(&self) -> Stamp {

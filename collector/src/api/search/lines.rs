@@ -1,5 +1,6 @@
-//! An answer as lines of JSON, with a word from time to time while a slow search works.
+//! An answer as lines of JSON: events as they are found, and a word from time to time while a slow search works.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 use tokio_stream::wrappers::ReceiverStream;
+use wire::event::FlatEvent;
 
 use super::{LINES, found_lines, hints, run};
-use crate::api::State;
+use crate::api::{ApiError, State, TOKEN_ENDED};
+use crate::revocation::Answering;
 use crate::search::{Fleet, Progress, Search};
 
 /// How long such a search may take.
@@ -21,14 +25,19 @@ const WORD: Duration = Duration::from_millis(500);
 /// So many lines wait for a slow caller.
 const MAX_WAITING: usize = 64;
 
-/// Starts the search; it stops when the caller goes away.
-pub(super) fn stream(state: State, search: Arc<Search>, fleet: Arc<Fleet>) -> Response {
+/// Starts the search; it stops when the caller goes away, or the caller's token ends.
+pub(super) fn stream(state: State, search: Arc<Search>, fleet: Arc<Fleet>, answering: Answering) -> Response {
     let (lines, waiting) = mpsc::channel(MAX_WAITING);
     tokio::spawn(async move {
         let gone = lines.clone();
         tokio::select! {
             // Dropping the other branch stops the search, in the database too.
             () = gone.closed() => {}
+            () = answering.ended() => {
+                let error = json!({ "error": ApiError::unauthorized(TOKEN_ENDED).shown() });
+                // A caller that does not read sees the answer break off.
+                let _ = gone.try_send(Ok(line(&error)));
+            }
             () = write(&state, search, fleet, lines) => {}
         }
     });
@@ -36,16 +45,43 @@ pub(super) fn stream(state: State, search: Arc<Search>, fleet: Arc<Fleet>) -> Re
     ([(header::CONTENT_TYPE, LINES)], body).into_response()
 }
 
-type Lines = mpsc::Sender<Result<Bytes, std::convert::Infallible>>;
+type Lines = mpsc::Sender<Result<Bytes, Infallible>>;
 
 async fn write(state: &State, search: Arc<Search>, fleet: Arc<Fleet>, lines: Lines) {
-    let progress = Arc::<Progress>::default();
+    let (progress, found) = Progress::handing_out();
     let hints = hints(&search);
-    let mut running = std::pin::pin!(run(state, search, fleet, Arc::clone(&progress), MAX_TIME));
+    let running = run(state, search, fleet, Arc::clone(&progress), MAX_TIME);
+    // Side by side: a caller that reads slowly does not hold up the search, nor what others wait for.
+    let (outcome, written) = tokio::join!(running, write_found(&progress, found, &lines));
+    let last = match outcome {
+        Ok(outcome) => found_lines(outcome, hints),
+        Err(error) => {
+            error.log();
+            vec![json!({ "error": error.shown() })]
+        }
+    };
+    for json in last {
+        if written.is_err() || lines.send(Ok(line(&json))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes events as they are found, and from time to time a word, until the search has ended.
+async fn write_found(
+    progress: &Progress,
+    mut found: mpsc::UnboundedReceiver<Vec<FlatEvent>>,
+    lines: &Lines,
+) -> Result<(), SendError<Result<Bytes, Infallible>>> {
     let mut words = tokio::time::interval_at(tokio::time::Instant::now() + WORD, WORD);
-    let outcome = loop {
+    loop {
         tokio::select! {
-            outcome = &mut running => break outcome,
+            events = found.recv() => {
+                let Some(events) = events else { return Ok(()) };
+                for event in events {
+                    lines.send(Ok(line(&json!({ "event": event.to_json() })))).await?;
+                }
+            }
             _ = words.tick() => {
                 let stats = progress.stats();
                 let reached = progress.reached().map(|time| time.to_string());
@@ -55,18 +91,6 @@ async fn write(state: &State, search: Arc<Search>, fleet: Arc<Fleet>, lines: Lin
                     permit.send(Ok(line(&word)));
                 }
             }
-        }
-    };
-    let found = match outcome {
-        Ok(outcome) => found_lines(outcome, hints),
-        Err(error) => {
-            error.log();
-            vec![json!({ "error": error.shown() })]
-        }
-    };
-    for found in found {
-        if lines.send(Ok(line(&found))).await.is_err() {
-            return;
         }
     }
 }

@@ -105,7 +105,10 @@ impl Shown {
         if let Some(event) = line.get("event") {
             self.n_found += 1;
             match self.output {
-                Output::Json => output::json_line(event)?,
+                Output::Json => {
+                    self.progress.clear();
+                    output::json_line(event)?;
+                }
                 Output::Table => self.events.push(event_row::cells(event)),
             }
             return Ok(None);

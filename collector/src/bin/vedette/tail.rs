@@ -39,6 +39,7 @@ pub(crate) async fn run(connect: &Connect, args: TailArgs) -> anyhow::Result<Fou
                 "vedette: too slow, {} batches of events were passed over",
                 event_row::text(&message.data, "missed")
             ),
+            "ended" => anyhow::bail!("{}", event_row::text(&message.data, "reason")),
             "error" => anyhow::bail!("{}", ErrorText::deserialize(&message.data)?.spoken()),
             _ => {}
         }
