@@ -8,12 +8,20 @@ bench_codec()  { cargo bench --locked --quiet -p wire --features sample --bench 
 bench_ingest() { cargo bench --locked --quiet -p vedette-collector --bench ingest; }
 bench_search() { cargo bench --locked --quiet -p vedette-collector --bench search; }
 bench_host()   {
-    cargo build --locked --quiet --release -p vedette-collector -p vedette-sensor
-    cargo bench --locked --quiet -p tests --bench host
+    programs
+    cargo bench --locked --quiet -p tests --features sample --bench host
 }
 
+bench_uplink() {
+    programs
+    cargo bench --locked --quiet -p tests --features sample --bench uplink
+}
+
+# The programs themselves, as benchmarks are built: without LTO, and together with the tests, so that all is built once.
+programs() { cargo build --locked --quiet --profile bench -p vedette-collector -p vedette-sensor -p tests --features tests/sample; }
+
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(codec ingest search host)
+[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink search host)
 
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), Linux $(uname -r), $(date -u +%F)"
 for name in "${names[@]}"; do

@@ -10,7 +10,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 suite_format() { cargo fmt --all --check; }
-suite_lint()   { cargo clippy --workspace --all-targets --locked --quiet -- -D warnings; }
+suite_lint()   { cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings; }
 suite_tidy()   { cargo test --locked --quiet -p tests --test tidy; }
 suite_wire()   { cargo test --locked --quiet -p wire --all-features; }
 suite_sensor() { cargo test --locked --quiet -p sensor-bpf -p vedette-sensor; }

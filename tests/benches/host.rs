@@ -1,25 +1,38 @@
 //! What a sensor costs its host: CPU, memory, and the slow-down of a fork and exec loop beside bpftrace.
 //!
-//! Run as root by `make bench BENCH=host`. Each figure is a median of interleaved rounds in one run.
+//! Run as root by `make bench BENCH=host`. Each figure is a median of interleaved rounds in one run. The variable
+//! `PARTS` names the parts to run, of `slow_down load searchable memory`; all of them without it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
+
+#[path = "host/many.rs"]
+mod many;
+#[path = "host/tiny.rs"]
+mod tiny;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use many::Many;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::group::Group;
-use tests::skip::needs_root;
+use tests::skip::{needs_root, skip};
 use tests::stack::{Stack, program};
+use tests::usage::{cpu, rss_anon_kib};
 use tests::wait::until;
+use tiny::Deed;
 
 /// The sensor's name on this host.
 const NAME: &str = "bench";
 const ROUNDS: usize = 5;
 const EXECS_A_ROUND: usize = 2_000;
 const RATES: [u64; 3] = [0, 1_000, 10_000];
-const RATE_SECONDS: u64 = 8;
+const RATE_SECONDS: u64 = 10;
+/// How many threads make the load.
+const WORKERS: u64 = 2;
+/// How many processes the sensor is to know.
+const PROCESSES: usize = 50_000;
 
 fn main() {
     if !needs_root("bench host") {
@@ -32,10 +45,20 @@ fn main() {
     std::fs::write(group.path().join("cgroup.procs"), std::process::id().to_string()).unwrap();
 
     let host = Host { home: sensor_home.path().to_owned(), group: group.path().to_owned() };
-    slow_down(&host);
-    load(&host);
-    searchable(&host, &stack);
-    memory(&host, &group);
+    let wanted = std::env::var("PARTS").unwrap_or_default();
+    let wants = |part: &str| wanted.is_empty() || wanted.split_whitespace().any(|name| name == part);
+    if wants("slow_down") {
+        slow_down(&host);
+    }
+    if wants("load") {
+        load(&host);
+    }
+    if wants("searchable") {
+        searchable(&host, &stack);
+    }
+    if wants("memory") {
+        memory(&host, &stack);
+    }
     let root = group.path().parent().unwrap().join("cgroup.procs");
     std::fs::write(root, std::process::id().to_string()).unwrap();
     host.unload();
@@ -155,44 +178,54 @@ fn stop_bpftrace(mut bpftrace: Child) {
 }
 
 fn load(host: &Host) {
-    println!("\nthe sensor's own CPU and memory under execs (CPU is of one core)");
-    println!("{:>14} {:>14} {:>10} {:>14}", "asked execs/s", "done execs/s", "CPU", "RssAnon KiB");
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let program = dir.path().join("tiny");
+    tiny::write(&program, Deed::Exit).unwrap();
+    println!(
+        "\nthe sensor's own CPU and memory under execs of a program that ends at once (CPU is of one core)"
+    );
+    println!(
+        "{:>14} {:>14} {:>10} {:>12} {:>14}",
+        "asked execs/s", "done execs/s", "CPU", "µs an exec", "RssAnon KiB"
+    );
     let sensor = host.sensor();
     for rate in RATES {
-        let before = cpu(sensor.id());
-        let start = Instant::now();
+        let (before, start) = (cpu(sensor.id()), Instant::now());
         let end = start + Duration::from_secs(RATE_SECONDS);
-        let done = if rate == 0 {
-            std::thread::sleep(Duration::from_secs(RATE_SECONDS));
-            0
-        } else {
-            paced(rate, end)
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        let used = (cpu(sensor.id()) - before).as_secs_f64() / seconds;
+        let n_done = paced(&program, rate, end);
+        let (used, seconds) = ((cpu(sensor.id()) - before).as_secs_f64(), start.elapsed().as_secs_f64());
         println!(
-            "{rate:>14} {:>14.0} {:>9.2}% {:>14}",
-            done as f64 / seconds,
-            used * 100.0,
+            "{rate:>14} {:>14.0} {:>9.2}% {:>12.1} {:>14}",
+            n_done as f64 / seconds,
+            used / seconds * 100.0,
+            used * 1e6 / n_done.max(1) as f64,
             rss_anon_kib(sensor.id())
         );
     }
     host.stop(sensor);
 }
 
-fn paced(rate: u64, end: Instant) -> u64 {
+/// Runs the program at this rate until `end`; how often it ran. A thread's child is started by vfork, so that
+/// the load is the program's and not the copying of this process.
+fn paced(program: &Path, rate: u64, end: Instant) -> u64 {
     let start = Instant::now();
-    let mut done = 0;
-    while Instant::now() < end {
-        let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
-        if done >= due {
-            std::thread::sleep(Duration::from_micros(200));
-            continue;
+    let worker = || {
+        let mut n_done = 0;
+        while Instant::now() < end {
+            let n_due = (start.elapsed().as_secs_f64() * rate as f64) as u64 / WORKERS;
+            if n_done >= n_due {
+                std::thread::sleep(Duration::from_micros(500));
+                continue;
+            }
+            assert!(Command::new(program).env_clear().status().unwrap().success());
+            n_done += 1;
         }
-        assert!(Command::new("/bin/true").status().unwrap().success());
-        done += 1;
-    }
-    done
+        n_done
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    })
 }
 
 fn searchable(host: &Host, stack: &Stack) {
@@ -215,48 +248,40 @@ fn searchable(host: &Host, stack: &Stack) {
     host.stop(sensor);
 }
 
-/// Memory with 50,000 processes alive.
-fn memory(host: &Host, group: &Group) {
-    const N: usize = 50_000;
-    let script = format!(
-        "import os, time\nfor _ in range({N}):\n    if os.fork() == 0:\n        os.pause() if hasattr(os, 'pause') else time.sleep(3600)\nprint('ready', flush=True)\ntime.sleep(3600)\n"
-    );
+/// The sensor's memory while it knows many processes: that it saw start, and that it found at its own start.
+fn memory(host: &Host, stack: &Stack) {
     let sensor = host.sensor();
-    let mut many =
-        group.command("/usr/bin/python3").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let mut out = std::io::BufReader::new(many.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
-    if line.trim() == "ready" {
-        println!("\nwith {N} more processes alive: RssAnon {} KiB", rss_anon_kib(sensor.id()));
-    } else {
-        println!("\nSKIPPED memory with {N} processes: this machine could not fork so many");
-    }
-    std::fs::write(group.path().parent().unwrap().join("cgroup.procs"), std::process::id().to_string())
-        .unwrap();
-    let _ = many.kill();
-    for pid in std::fs::read_to_string(group.path().join("cgroup.procs")).unwrap().lines() {
-        let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
-    }
-    let _ = many.wait();
+    println!(
+        "\nthe sensor's memory with {PROCESSES} processes of {PROCESSES} command lines alive: RssAnon KiB"
+    );
+    println!("{:<44} {:>8}", "before them", rss_anon_kib(sensor.id()));
+    let many = match Many::start(PROCESSES) {
+        Ok(many) => many,
+        Err(reason) => {
+            host.stop(sensor);
+            return skip("bench host memory", &reason);
+        }
+    };
+    let last = format!("process.args:{} and event.action:exec", PROCESSES - 1);
+    until("the last process is found", Duration::from_secs(120), || {
+        (!stack.search(&last).unwrap().is_empty()).then_some(())
+    });
+    println!("{:<44} {:>8}", "when it has seen them start", settled(&sensor));
     host.stop(sensor);
+    let sensor = host.sensor();
+    println!("{:<44} {:>8}", "when it found them at its own start", settled(&sensor));
+    drop(many);
+    println!("{:<44} {:>8}", "when they have ended", settled(&sensor));
+    host.stop(sensor);
+}
+
+/// RssAnon a while after the last event, when batches are acknowledged and grace has passed.
+fn settled(sensor: &Child) -> u64 {
+    std::thread::sleep(Duration::from_secs(10));
+    rss_anon_kib(sensor.id())
 }
 
 fn median(figures: &mut [f64]) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
-}
-
-/// User and system time of a process so far.
-fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
-}
-
-fn rss_anon_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

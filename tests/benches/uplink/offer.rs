@@ -1,0 +1,103 @@
+//! Ways to offer a load: as much as is taken, or so many events a second.
+
+use std::time::{Duration, Instant};
+
+use crate::batches::Load;
+use crate::fleet::Fleet;
+
+/// How often the outboxes are looked at: the times are as exact as this, and looking at thousands costs time.
+fn look_every(fleet: &Fleet) -> Duration {
+    Duration::from_millis(if fleet.hosts.len() > 500 { 20 } else { 5 })
+}
+
+/// A load that is not taken within this has failed.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What came of a load.
+pub(crate) struct Offered {
+    /// From the first batch written to the last acknowledged.
+    pub(crate) took: Duration,
+    /// For each batch, from written to acknowledged; ascending.
+    pub(crate) acknowledged: Vec<Duration>,
+}
+
+impl Offered {
+    pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
+        let at = (self.acknowledged.len() * percent / 100).min(self.acknowledged.len() - 1);
+        self.acknowledged[at].as_secs_f64() * 1e3
+    }
+}
+
+/// Sends what comes before the measurement.
+pub(crate) fn warm_up(fleet: &mut Fleet, loads: &[Load]) {
+    for (host, load) in fleet.hosts.iter_mut().zip(loads) {
+        load.warm.iter().for_each(|batch| host.write(batch));
+    }
+    let mut took = Vec::new();
+    drain(fleet, &mut took, Instant::now());
+}
+
+/// Each host has at most `window` batches on the way, and writes the next as soon as one is acknowledged.
+pub(crate) fn as_taken(fleet: &mut Fleet, loads: &[Load], window: usize) -> Offered {
+    let (start, mut acknowledged) = (Instant::now(), Vec::new());
+    let look_every = look_every(fleet);
+    let mut rest: Vec<_> = loads.iter().map(|load| load.measured.iter()).collect();
+    while rest.iter().any(|batches| batches.len() > 0) {
+        let now = Instant::now();
+        for (host, batches) in fleet.hosts.iter_mut().zip(&mut rest) {
+            host.look(now, &mut acknowledged);
+            while host.unacknowledged.len() < window
+                && let Some(batch) = batches.next()
+            {
+                host.write(batch);
+            }
+        }
+        std::thread::sleep(look_every);
+        assert!(start.elapsed() < PATIENCE, "the load was not taken in {PATIENCE:?}");
+    }
+    drain(fleet, &mut acknowledged, start);
+    finished(start, acknowledged)
+}
+
+/// All hosts in turn write a batch, so many events a second together, whatever becomes of them.
+pub(crate) fn at_rate(fleet: &mut Fleet, loads: &[Load], events_per_s: u64) -> Offered {
+    let (start, mut acknowledged) = (Instant::now(), Vec::new());
+    let n_batches = loads.iter().map(|load| load.measured.len()).max().unwrap_or(0);
+    let turns = (0..n_batches)
+        .flat_map(|turn| loads.iter().enumerate().map(move |(n, load)| (n, load.measured.get(turn))));
+    let look_every = look_every(fleet);
+    let (mut due, mut looked) = (Duration::ZERO, start);
+    for (n, batch) in turns {
+        let Some(batch) = batch else { continue };
+        loop {
+            if looked.elapsed() >= look_every {
+                looked = Instant::now();
+                fleet.hosts.iter_mut().for_each(|host| host.look(looked, &mut acknowledged));
+            }
+            let early = due.saturating_sub(start.elapsed());
+            if early.is_zero() {
+                break;
+            }
+            std::thread::sleep(early.min(look_every));
+        }
+        fleet.hosts[n].write(batch);
+        due += Duration::from_secs_f64(f64::from(batch.n_events) / events_per_s as f64);
+    }
+    drain(fleet, &mut acknowledged, start);
+    finished(start, acknowledged)
+}
+
+fn drain(fleet: &mut Fleet, acknowledged: &mut Vec<Duration>, start: Instant) {
+    while fleet.hosts.iter().any(|host| !host.unacknowledged.is_empty()) {
+        let now = Instant::now();
+        fleet.hosts.iter_mut().for_each(|host| host.look(now, acknowledged));
+        std::thread::sleep(look_every(fleet));
+        assert!(start.elapsed() < PATIENCE, "not everything was acknowledged in {PATIENCE:?}");
+    }
+}
+
+fn finished(start: Instant, mut acknowledged: Vec<Duration>) -> Offered {
+    let took = start.elapsed();
+    acknowledged.sort_unstable();
+    Offered { took, acknowledged }
+}
