@@ -23,6 +23,7 @@ use stdout::Stdout;
 mod exclude;
 mod host;
 mod intake;
+mod memory;
 mod outlet;
 mod positions;
 mod report;

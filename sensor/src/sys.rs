@@ -18,7 +18,7 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// Gives memory that is free, but lies between pieces in use, back to the kernel: loading programs takes
-/// some 10 MB for a moment. Does nothing with a C library that cannot.
+/// some 10 MB for a moment, and a table that grows or shrinks leaves holes. Does nothing with a C library that cannot.
 pub(crate) fn give_back_memory() {
     #[cfg(target_env = "gnu")]
     #[expect(unsafe_code, reason = "a call of the C library")]

@@ -143,13 +143,20 @@ impl EndToEnd {
         let offered = tokio::task::block_in_place(|| offer(&mut fleet));
         let share = Share::now(server, collector.pid(), &collector.pool).await.since(&before);
         rss[2] = rss_anon_kib(collector.pid());
-        let n_events = n_events(loads);
         let n_warm: u64 =
             loads.iter().flat_map(|load| &load.warm).map(|batch| u64::from(batch.n_events)).sum();
         let n_missing: u64 = fleet.hosts.iter().map(fleet::Host::n_missing).sum();
-        assert_eq!((collector.n_stored().await, n_missing), (n_events + n_warm, 0), "{}", collector.log());
+        let n_stored = collector.n_stored().await.saturating_sub(n_warm);
+        if offered.n_left == 0 {
+            assert_eq!((n_stored, n_missing), (n_events(loads), 0), "{}", collector.log());
+        } else {
+            let (n_sent, n_down) = (n_events(loads), fleet.n_down());
+            println!(
+                "TOO MUCH here: {n_stored} of {n_sent} events were stored; {n_down} hosts have no session"
+            );
+        }
         fleet.disconnect().await;
-        Self { n_events, share, offered, rss }
+        Self { n_events: n_stored.max(1), share, offered, rss }
     }
 
     fn events_per_s(&self) -> f64 {

@@ -15,6 +15,7 @@ use wire::time::BootTime;
 
 use super::RunError;
 use super::intake::Intake;
+use super::memory::GiveBack;
 use super::outlet::Outlet;
 use crate::account::Start;
 use crate::clock::boot_time;
@@ -43,6 +44,7 @@ pub(super) struct Sensor {
     pub(super) lost_then: u64,
     pub(super) booked_skips: [u64; 2],
     pub(super) sealed_before: (BootTime, u64),
+    pub(super) give_back: GiveBack,
 }
 
 impl Sensor {
@@ -88,10 +90,12 @@ impl Sensor {
             lost_then: 0,
             booked_skips,
             sealed_before: (now, 0),
+            give_back: GiveBack::new(0),
         };
         sensor.look_around(now)?;
         sensor.seed(now)?;
         crate::sys::give_back_memory();
+        sensor.give_back = GiveBack::new(sensor.pipeline.table().n_entries());
         sensor.tell(Kind::SENSOR_STARTED, reason, now);
         info!(
             %epoch,

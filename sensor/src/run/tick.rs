@@ -30,6 +30,9 @@ impl Sensor {
             self.pipeline.heartbeat(self.users.names(), now);
         }
         self.take_census(now)?;
+        if self.give_back.is_due(self.pipeline.table().n_entries()) {
+            crate::sys::give_back_memory();
+        }
         self.report(now);
         Ok(())
     }

@@ -95,6 +95,11 @@ impl Fleet {
         }
     }
 
+    /// How many hosts have no session now.
+    pub(crate) fn n_down(&self) -> usize {
+        self.hosts.iter().filter(|host| !matches!(*host.link.state().borrow(), State::Up { .. })).count()
+    }
+
     /// Says goodbye and waits until every connection is closed.
     pub(crate) async fn disconnect(self) {
         self.shutdown.cancel();
