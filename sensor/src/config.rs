@@ -6,6 +6,7 @@ mod wrong;
 pub use flags::{Flags, To};
 pub use wire::settings::ConfigError;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -34,6 +35,8 @@ pub struct Config {
     pub bulk_ring_bytes: u32,
     /// Whose records the kernel leaves out.
     pub exclude: Exclude,
+    /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
     pub log: String,
     /// How it is written.
@@ -77,6 +80,7 @@ struct Written {
     exclude_users: Vec<u32>,
     exclude_executables: Vec<PathBuf>,
     exclude_cgroups: Vec<PathBuf>,
+    metrics: Option<String>,
     log: String,
     log_format: LogFormat,
 }
@@ -165,6 +169,7 @@ impl Config {
                 executables: written.exclude_executables,
                 cgroups: written.exclude_cgroups,
             },
+            metrics: written.metrics.map(loopback).transpose()?,
             log: written.log,
             log_format: written.log_format,
             name,
@@ -186,6 +191,7 @@ impl Written {
             exclude_users: Vec::new(),
             exclude_executables: Vec::new(),
             exclude_cgroups: Vec::new(),
+            metrics: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
         }
@@ -206,6 +212,16 @@ fn default_name(to: To, cgroup: Option<&Path>) -> String {
             format!("{name}-{}", hash.get(..8).unwrap_or_default())
         }
     }
+}
+
+fn loopback(text: String) -> Result<SocketAddr, ConfigError> {
+    let address = text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback());
+    address.ok_or(ConfigError::Value {
+        key: "metrics",
+        found: text,
+        expected: "a loopback address and a port such as 127.0.0.1:7445, as metrics are served to anybody"
+            .to_owned(),
+    })
 }
 
 fn is_host_port(text: &str) -> bool {
@@ -235,6 +251,7 @@ mod tests {
         assert_eq!(config.spool, Path::new("/dev/shm/vedette/web/spool"));
         assert_eq!(config.spool_bytes, 7 << 20);
         assert_eq!(config.exclude.users, [33]);
+        assert_eq!(config.metrics, None, "served only if asked for");
         assert_eq!(config.folder(), Path::new("/home/of/vedette/web"));
         assert_eq!(load("", Flags::default()).unwrap().folder(), Path::new("/home/of/vedette/sensor"));
     }
@@ -265,11 +282,14 @@ mod tests {
             ("collectors = [\"host\"]", "host:port"),
             ("collectors = [\"::1:7443\"]", "host:port"),
             ("spool_mb = \"much\"", "spool_mb"),
+            ("metrics = \"0.0.0.0:7445\"", "loopback"),
+            ("metrics = \"7445\"", "127.0.0.1:7445"),
         ] {
             let error = load(toml, Flags::default()).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
         }
         load("collectors = [\"[::1]:7443\", \"a.b:1\"]", Flags::default()).unwrap();
+        load("metrics = \"[::1]:7445\"", Flags::default()).unwrap();
     }
 
     #[test]

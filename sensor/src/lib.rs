@@ -12,6 +12,7 @@ pub mod enroll;
 pub mod home;
 pub mod identity;
 pub mod manual;
+pub mod metrics;
 pub mod outbox;
 pub mod pipeline;
 pub mod probe;

@@ -11,6 +11,7 @@ use wire::id::{BootId, HostId};
 use crate::config::{Config, To};
 use crate::enrich::Origin;
 use crate::identity::{Identity, IdentityError};
+use crate::metrics::{Metrics, MetricsError};
 use crate::outbox::{Outbox, OutboxConfig};
 use crate::probe::{Probe, ProbeConfig, ProbeError};
 use crate::spool::DirError;
@@ -55,6 +56,9 @@ pub enum RunError {
     /// /proc is missing.
     #[error("cannot read the boot's id from /proc; mount /proc")]
     Boot(#[source] io::Error),
+    /// The sensor's own counters cannot be served.
+    #[error("cannot serve the sensor's metrics")]
+    Metrics(#[from] MetricsError),
 }
 
 /// Watches this host's kernel until `shutdown`, then seals what waits. Programs and rings stay in the kernel, so
@@ -64,6 +68,9 @@ pub enum RunError {
 /// When it cannot start; see [`RunError`].
 pub async fn run(config: &Config, to: To, shutdown: CancellationToken) -> Result<(), RunError> {
     let boot = host::boot_id().map_err(RunError::Boot)?;
+    if let Some(address) = config.metrics {
+        tokio::spawn(Metrics::bind(address).await?.serve(shutdown.clone()));
+    }
     match to {
         To::Stdout => print(config, boot, &shutdown).await,
         To::Collector => report(config, boot, &shutdown).await,

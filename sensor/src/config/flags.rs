@@ -31,6 +31,9 @@ pub struct Flags {
     /// Where batches wait for the collector; default: /dev/shm/vedette/NAME/spool.
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
+    /// Serve what the sensor counts at http://ADDR:PORT/metrics, on loopback; default: not served.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<String>,
     /// What is logged: error, warn, info, debug, or as RUST_LOG has it; default: info.
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -60,6 +63,7 @@ impl Flags {
         put("cgroup", self.cgroup.as_ref().map(path));
         put("collectors", (!self.collectors.is_empty()).then(|| Value::from(self.collectors.clone())));
         put("spool", self.spool.as_ref().map(path));
+        put("metrics", self.metrics.clone().map(Value::from));
         put("log", self.log.clone().map(Value::from));
         let format = |format| match format {
             LogFormat::Text => Value::from("text"),
