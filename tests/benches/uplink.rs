@@ -41,8 +41,8 @@ mod support {
 
 /// How many hosts send large batches.
 const FEW: u64 = 10;
-/// How many batches of each host are on the way at full speed: of the few, and of the many.
-const WINDOWS: [usize; 2] = [4, 2];
+/// How many batches are on the way at full speed: large ones, and small ones.
+const ON_THE_WAY: [usize; 2] = [40, 2_000];
 /// The hosts that are connected before the first look at the collector's memory.
 const FIRST: usize = 100;
 
@@ -75,7 +75,7 @@ async fn main() {
     let mut costs: [Vec<Cost>; 2] = Default::default();
     for _ in 0..n_rounds {
         for (n, loads) in [&large, &small].into_iter().enumerate() {
-            let take = |fleet: &mut Fleet| offer::as_taken(fleet, loads, WINDOWS[n]);
+            let take = |fleet: &mut Fleet| offer::as_taken(fleet, loads, ON_THE_WAY[n]);
             ends[n].push(EndToEnd::of(&server, loads, take).await);
         }
         let wide = server.database().await.unwrap().pool;

@@ -95,6 +95,11 @@ impl Fleet {
         }
     }
 
+    /// How many batches are on the way.
+    pub(crate) fn n_unacknowledged(&self) -> usize {
+        self.hosts.iter().map(|host| host.unacknowledged.len()).sum()
+    }
+
     /// How many hosts have no session now.
     pub(crate) fn n_down(&self) -> usize {
         self.hosts.iter().filter(|host| !matches!(*host.link.state().borrow(), State::Up { .. })).count()

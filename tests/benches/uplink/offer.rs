@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use wire::frame::data::Batch;
+
 use crate::batches::Load;
 use crate::fleet::Fleet;
 
@@ -33,33 +35,49 @@ impl Offered {
 
 /// Sends what comes before the measurement.
 pub(crate) fn warm_up(fleet: &mut Fleet, loads: &[Load]) {
-    for (host, load) in fleet.hosts.iter_mut().zip(loads) {
-        load.warm.iter().for_each(|batch| host.write(batch));
-    }
-    drain(fleet, &mut Vec::new());
-    let n_left: usize = fleet.hosts.iter().map(|host| host.unacknowledged.len()).sum();
-    assert_eq!(n_left, 0, "batches before the measurement that were not acknowledged in {PATIENCE:?}");
+    let batches = loads.iter().map(|load| load.warm.iter()).collect();
+    let offered = send(fleet, batches, 200);
+    assert_eq!(
+        offered.n_left, 0,
+        "batches before the measurement that were not acknowledged in {PATIENCE:?}"
+    );
 }
 
-/// Each host has at most `window` batches on the way, and writes the next as soon as one is acknowledged.
-pub(crate) fn as_taken(fleet: &mut Fleet, loads: &[Load], window: usize) -> Offered {
+/// As fast as batches are acknowledged, with at most `most` on the way, shared out evenly.
+pub(crate) fn as_taken(fleet: &mut Fleet, loads: &[Load], most: usize) -> Offered {
+    send(fleet, loads.iter().map(|load| load.measured.iter()).collect(), most)
+}
+
+fn send(fleet: &mut Fleet, mut rest: Vec<std::slice::Iter<'_, Batch>>, most: usize) -> Offered {
     let (start, mut acknowledged) = (Instant::now(), Vec::new());
     let look_every = look_every(fleet);
-    let mut rest: Vec<_> = loads.iter().map(|load| load.measured.iter()).collect();
+    let most_a_host = most.div_ceil(fleet.hosts.len());
+    // Where to go on: the hosts take turns.
+    let mut turn = 0;
     while rest.iter().any(|batches| batches.len() > 0) && start.elapsed() < PATIENCE {
         let now = Instant::now();
-        for (host, batches) in fleet.hosts.iter_mut().zip(&mut rest) {
-            host.look(now, &mut acknowledged);
-            while host.unacknowledged.len() < window
-                && let Some(batch) = batches.next()
+        fleet.hosts.iter_mut().for_each(|host| host.look(now, &mut acknowledged));
+        let mut room = most.saturating_sub(fleet.n_unacknowledged());
+        for _ in 0..fleet.hosts.len() {
+            turn = (turn + 1) % fleet.hosts.len();
+            let host = &mut fleet.hosts[turn];
+            while room > 0
+                && host.unacknowledged.len() < most_a_host
+                && let Some(batch) = rest[turn].next()
             {
                 host.write(batch);
+                room -= 1;
+            }
+            if room == 0 {
+                break;
             }
         }
         std::thread::sleep(look_every);
     }
     drain(fleet, &mut acknowledged);
-    finished(fleet, start, acknowledged)
+    let mut offered = finished(fleet, start, acknowledged);
+    offered.n_left += rest.iter().map(|batches| batches.len()).sum::<usize>();
+    offered
 }
 
 /// All hosts in turn write a batch, so many events a second together, whatever becomes of them.
@@ -92,7 +110,7 @@ pub(crate) fn at_rate(fleet: &mut Fleet, loads: &[Load], events_per_s: u64) -> O
 
 fn drain(fleet: &mut Fleet, acknowledged: &mut Vec<Duration>) {
     let start = Instant::now();
-    while fleet.hosts.iter().any(|host| !host.unacknowledged.is_empty()) && start.elapsed() < PATIENCE {
+    while fleet.n_unacknowledged() > 0 && start.elapsed() < PATIENCE {
         let now = Instant::now();
         fleet.hosts.iter_mut().for_each(|host| host.look(now, acknowledged));
         std::thread::sleep(look_every(fleet));
