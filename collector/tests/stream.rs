@@ -61,7 +61,7 @@ impl Stage {
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let so = async {
         while !is_so().await {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LOOK).await; // poll interval
         }
     };
     tokio::time::timeout(PATIENCE, so).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"));
