@@ -7,7 +7,6 @@
 //! The hash is stored, so classes keep their numbers for ever and the hash never changes: the first 8 bytes, little endian, of
 //! `blake3(class number, bytes)`.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hashbrown::HashSet;
@@ -17,6 +16,8 @@ use crate::field::{Field, Place};
 use crate::flat;
 use crate::predicate::Network;
 use crate::value::Value;
+
+mod lately;
 
 /// What kind of value a term stands for. Fields that are likely to be asked for with the same values share a class.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -212,25 +213,33 @@ pub fn of_batch(batch: &Batch) -> Result<Vec<i64>, BatchError> {
 /// The most values of one class that a batch is found by.
 pub const MAX_TERMS_PER_CLASS: usize = 4096;
 
+/// More than any class's number but [`Class::Cut`]'s, which no value has.
+const N_CLASSES: usize = 32;
+
 /// A batch's terms being collected.
 #[derive(Default)]
 struct Terms<'a> {
-    /// `None` for a class that is cut.
-    by_class: BTreeMap<Class, Option<Vec<i64>>>,
+    /// By class.
+    by_class: [Vec<i64>; N_CLASSES],
+    /// A bit for each class that is cut.
+    is_cut: u32,
     /// Parts of paths that are there already: most paths share their directories.
     parts: HashSet<(Class, &'a [u8])>,
 }
 
 impl<'a> Terms<'a> {
     fn add(&mut self, class: Class, bytes: &[u8]) {
-        let entry = self.by_class.entry(class).or_insert_with(|| Some(Vec::new()));
-        let Some(terms) = entry else { return };
-        terms.push(hash(class, bytes));
+        let bit = 1 << (class as u8 % 32);
+        let Some(terms) = self.by_class.get_mut(class as usize).filter(|_| self.is_cut & bit == 0) else {
+            return;
+        };
+        terms.push(lately::hash(class, bytes));
         if terms.len() > MAX_TERMS_PER_CLASS {
             terms.sort_unstable();
             terms.dedup();
             if terms.len() > MAX_TERMS_PER_CLASS {
-                *entry = None;
+                *terms = vec![cut(class)];
+                self.is_cut |= bit;
             }
         }
     }
@@ -279,13 +288,7 @@ impl<'a> Terms<'a> {
     }
 
     fn finish(self) -> Vec<i64> {
-        let mut all = Vec::new();
-        for (class, terms) in self.by_class {
-            match terms {
-                Some(terms) => all.extend(terms),
-                None => all.push(cut(class)),
-            }
-        }
+        let mut all = self.by_class.concat();
         all.sort_unstable();
         all.dedup();
         all
