@@ -88,7 +88,7 @@ create table fresh (
     n_events      integer     not null,
     terms         bigint[]    not null,           -- distinct terms of all its batches, ascending
     directory     bytea       not null,           -- what lies where in payload, and each batch's terms
-    payload       bytea       not null            -- the batches side by side: header, payload, header, payload, …
+    payload       bytea       not null            -- the payloads of the batches side by side; headers are in directory
 ) partition by range (received);
 -- External: the bytes are compressed already, and slices of them are read with substring().
 alter table fresh alter column payload   set storage external;

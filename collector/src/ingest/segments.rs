@@ -7,7 +7,7 @@ use wire::id::StreamId;
 
 use super::admit::Admitted;
 use crate::store::Stamp;
-use crate::store::directory::{Entry, TermTable, host_term};
+use crate::store::directory::{Entry, Head, TermTable, host_term};
 use crate::store::segment::NewSegment;
 
 /// A batch with so many events, or bytes, is a segment of its own.
@@ -38,8 +38,8 @@ impl Member<'_> {
             received: self.received,
             earliest: self.admitted.earliest,
             latest: self.admitted.latest,
+            head: Head::of(&self.sealed.header),
             offset,
-            header_len: length(&self.sealed.header),
             payload_len: length(&self.sealed.payload),
             ends: self.admitted.ends,
             terms,
@@ -63,7 +63,7 @@ impl Built {
             n_events: member.n_events,
             terms: member.admitted.terms.clone(),
             entries: vec![member.entry(0, Vec::new())],
-            payload: vec![member.sealed.header.clone(), member.sealed.payload.clone()],
+            payload: vec![member.sealed.payload.clone()],
         }
     }
 
@@ -91,9 +91,9 @@ impl Built {
         let (mut entries, mut payload, mut offset) = (Vec::new(), Vec::new(), 0_u32);
         for (member, terms) in members.iter().zip(&terms) {
             let entry = member.entry(offset, table.positions(terms));
-            offset = entry.payload_offset().saturating_add(entry.payload_len);
+            offset = entry.range().end;
             entries.push(entry);
-            payload.extend([member.sealed.header.clone(), member.sealed.payload.clone()]);
+            payload.push(member.sealed.payload.clone());
         }
         let n_events = members.iter().map(|m| m.n_events).sum();
         vec![Self { n_events, terms: table.terms().to_vec(), entries, payload }]

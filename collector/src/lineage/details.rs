@@ -1,7 +1,6 @@
 //! What the batches tell of a tree's processes: arguments, users, containers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
 use wire::batch::Batch;
 use wire::field::Field;
@@ -115,15 +114,11 @@ async fn from_batch(
     wanted: &mut HashMap<(EntityId, u32), usize>,
     nodes: &mut [Node],
 ) -> Result<usize, StoreError> {
-    let end = entry.payload_offset().saturating_add(entry.payload_len);
-    let range: Range<u32> = entry.offset..end;
-    let read = slices::slices(reader.conn()?, &[(key, range)]).await?;
-    let Some(mut header) = read.into_iter().flatten().next() else { return Ok(0) };
-    if header.len() < entry.header_len as usize {
+    let read = slices::slices(reader.conn()?, &[(key, entry.range())]).await?;
+    let Some(payload) = read.into_iter().flatten().next() else { return Ok(0) };
+    let Ok(batch) = Batch::from_parts(&entry.head.bytes(), entry.payload_len, vec![(0, payload)]) else {
         return Ok(0);
-    }
-    let payload = header.split_off(entry.header_len as usize);
-    let Ok(batch) = Batch::from_parts(&header, entry.payload_len, vec![(0, payload)]) else { return Ok(0) };
+    };
     let Ok(subjects) = batch.subjects() else { return Ok(0) };
     let outer = fleet.outer(host, entry.received.wall());
     let mut n_found = 0;

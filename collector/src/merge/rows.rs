@@ -83,17 +83,13 @@ pub(super) fn wanted<'a>(planned: &[Planned<'a>]) -> Vec<(&'a FreshDirectory, Ve
             wanted.len() - 1
         });
         if let Some((_, ranges)) = wanted.get_mut(n) {
-            ranges.push(piece.range());
+            ranges.push(piece.entry.range());
         }
     }
     wanted
 }
 
 impl Piece<'_> {
-    fn range(&self) -> Range<u32> {
-        self.entry.offset..self.entry.payload_offset().saturating_add(self.entry.payload_len)
-    }
-
     fn terms(&self, without: i64) -> Vec<i64> {
         let all = &self.source.terms;
         let named = self.entry.terms.iter().filter_map(|at| all.get(usize::from(*at)).copied());
@@ -104,7 +100,7 @@ impl Piece<'_> {
 
 impl Planned<'_> {
     fn n_bytes(&self) -> u64 {
-        self.pieces.iter().map(|p| u64::from(p.entry.header_len) + u64::from(p.entry.payload_len)).sum()
+        self.pieces.iter().map(|p| u64::from(p.entry.payload_len)).sum()
     }
 
     /// Puts the bytes together; `bytes` has, by segment and start, what [`wanted`] asked for.
@@ -120,7 +116,7 @@ impl Planned<'_> {
             let id = piece.source.id;
             let batch = bytes
                 .get(&(id, piece.entry.offset))
-                .filter(|b| b.len() == piece.range().len())
+                .filter(|b| b.len() == piece.entry.range().len())
                 .ok_or(StoreError::Directory { id, what: "pointing beyond its payload" })?;
             entries.push(Entry {
                 offset: u32::try_from(payload.len()).unwrap_or(u32::MAX),
@@ -161,6 +157,8 @@ mod tests {
     #![expect(clippy::indexing_slicing, reason = "tests")]
     use wire::id::{Epoch, Lane, StreamId};
 
+    use crate::store::directory::Head;
+
     use super::*;
 
     fn source(batches: &[(u64, u32)]) -> FreshDirectory {
@@ -176,9 +174,9 @@ mod tests {
             received: Stamp::default(),
             earliest: Stamp::default(),
             latest: Stamp::default(),
+            head: Head::Other(Bytes::new()),
             offset: n as u32 * 3,
-            header_len: 1,
-            payload_len: 2,
+            payload_len: 3,
             ends: None,
             terms: vec![n as u16],
         });

@@ -1,10 +1,11 @@
-//! What lies where in a segment: the batches side by side in its payload, and the terms of each.
+//! What lies where in a segment: the batches side by side in its payload, and the header and the terms of each.
 //!
-//! A directory is one byte, the form (1), then one zstd frame of a postcard sequence of [`Entry`], in which the
-//! positions of terms are written as what each is after the one before. Offsets are from the start of the
-//! segment's payload; a batch's header and payload follow each other there.
+//! A directory is one byte, the form (1), then one zstd frame of a postcard record of columns, one number for each
+//! batch ([`written`]), and of each term's batches ([`postings`]). Headers are here and not in the segment's payload, as
+//! those of neighbours differ in little: what comes back is byte for byte what was sealed.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use wire::batch::PartSpans;
@@ -12,13 +13,19 @@ use wire::id::{HostId, StreamId};
 
 use super::{Stamp, StoreError};
 
+mod head;
+mod postings;
+mod written;
+
+pub use head::Head;
+
 const FORM: u8 = 1;
 const LEVEL: i32 = 3;
 /// The most a directory unpacks to: far beyond what a commit takes.
 const MAX_BYTES: usize = 256 << 20;
 
 /// One batch within a segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The stream it belongs to.
     pub stream: StreamId,
@@ -32,11 +39,11 @@ pub struct Entry {
     pub earliest: Stamp,
     /// See `earliest`.
     pub latest: Stamp,
-    /// Where its header starts in the segment's payload.
+    /// Its header.
+    pub head: Head,
+    /// Where its payload starts in the segment's payload.
     pub offset: u32,
-    /// The length of its header, in bytes.
-    pub header_len: u32,
-    /// The length of its payload, which follows the header.
+    /// The length of its payload, in bytes.
     pub payload_len: u32,
     /// Where the parts of its payload end; `None` where it is one frame, which is read whole.
     pub ends: Option<PartEnds>,
@@ -78,18 +85,16 @@ pub fn host_term(host: HostId) -> i64 {
 }
 
 impl Entry {
-    /// Where its payload starts in the segment's payload.
-    pub fn payload_offset(&self) -> u32 {
-        self.offset.saturating_add(self.header_len)
+    /// Where its payload lies in the segment's.
+    pub fn range(&self) -> Range<u32> {
+        self.offset..self.offset.saturating_add(self.payload_len)
     }
 }
 
 /// The bytes of a directory.
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
-    let entries: Vec<Entry> =
-        entries.iter().map(|entry| Entry { terms: steps(&entry.terms), ..entry.clone() }).collect();
     // Writing plain data into growing vectors cannot fail.
-    let plain = postcard::to_stdvec(&entries).unwrap_or_default();
+    let plain = postcard::to_stdvec(&written::Columns::of(entries)).unwrap_or_default();
     let packed = zstd::bulk::compress(&plain, LEVEL).unwrap_or_default();
     [&[FORM][..], &packed].concat()
 }
@@ -109,9 +114,8 @@ pub fn decode(id: uuid::Uuid, bytes: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= MAX_BYTES);
     let plain = unpack(packed, size.ok_or_else(|| bad("too large"))?);
     let plain = plain.ok_or_else(|| bad("damaged"))?;
-    let mut entries: Vec<Entry> = postcard::from_bytes(&plain).map_err(|_| bad("damaged"))?;
-    entries.iter_mut().for_each(|entry| unstep(&mut entry.terms));
-    Ok(entries)
+    let columns: written::Columns = postcard::from_bytes(&plain).map_err(|_| bad("damaged"))?;
+    columns.entries().ok_or_else(|| bad("damaged"))
 }
 
 /// Unpacks one frame. A search unpacks thousands, and making a context costs more than most of them.
@@ -122,20 +126,6 @@ fn unpack(packed: &[u8], size: usize) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(size);
     CONTEXT.with_borrow_mut(|context| context.decompress(&mut plain, packed)).ok()?;
     (plain.len() == size).then_some(plain)
-}
-
-/// What each position is after the one before.
-fn steps(positions: &[u16]) -> Vec<u16> {
-    let before = std::iter::once(0).chain(positions.iter().copied());
-    positions.iter().zip(before).map(|(at, before)| at.wrapping_sub(before)).collect()
-}
-
-fn unstep(steps: &mut [u16]) {
-    let mut at = 0_u16;
-    for step in steps {
-        at = at.wrapping_add(*step);
-        *step = at;
-    }
 }
 
 /// Terms of several batches on their way into one segment: distinct, and each batch's as positions.
@@ -173,37 +163,98 @@ impl TermTable {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "tests")]
+    use bytes::Bytes;
     use uuid::Uuid;
-    use wire::id::{Epoch, Lane};
+    use wire::batch::Header;
+    use wire::id::{BootId, Epoch, Lane};
+    use wire::ledger::Ledger;
+    use wire::time::{BootTime, Clock};
 
     use super::*;
 
-    fn entries() -> Vec<Entry> {
-        let entry = |n: u32| Entry {
-            stream: StreamId {
-                host: HostId::new(Uuid::from_u128(7)),
-                epoch: Epoch::new(Uuid::from_u128(8)),
-                lane: Lane::Bulk,
-            },
-            first_seq: u64::from(n) * 20,
+    fn header(n: u64) -> Header {
+        Header {
+            epoch: Epoch::new(Uuid::from_u128(8)),
+            lane: Lane::Bulk,
+            first_seq: n * 20,
             n_events: 20,
-            received: Stamp::from_unix_us(1_795_254_047_123_456 + i64::from(n)),
-            earliest: Stamp::from_unix_us(1_795_254_046_123_456),
-            latest: Stamp::from_unix_us(1_795_254_047_000_000),
-            offset: n * 1_000,
-            header_len: 70,
-            payload_len: 930,
-            ends: (n == 3).then_some(PartEnds { directory: 1, strings: 2, events: 3, subjects: 4 }),
-            terms: vec![0, 1, 5, 300, u16::MAX],
+            boot: BootId::new(Uuid::from_u128(9)),
+            earliest: BootTime::from_ns(5_000_000_000 * n + n * n),
+            latest: BootTime::from_ns(5_000_000_000 * n + 812_345_678),
+            sealed: BootTime::from_ns(5_000_000_000 * n + 900_000_000),
+            clock: Clock { boot_to_wall_ns: 1_790_000_000_123_456_789, offset_ns: -5, uncertainty_ns: 77 },
+            ledger: Ledger { generated: n * 20 + 20, ..Ledger::default() },
+            collection: [0; 16],
+        }
+    }
+
+    fn entries() -> Vec<Entry> {
+        let entry = |n: u32| {
+            let header = header(u64::from(n));
+            let time = |at| header.clock.timestamp(at);
+            Entry {
+                stream: StreamId {
+                    host: HostId::new(Uuid::from_u128(7)),
+                    epoch: header.epoch,
+                    lane: header.lane,
+                },
+                first_seq: header.first_seq,
+                n_events: header.n_events,
+                received: Stamp::from_unix_us(1_795_254_047_123_456 + i64::from(n)),
+                earliest: Stamp::floor(time(header.earliest)),
+                latest: Stamp::ceil(time(header.latest)),
+                head: Head::of(&header.encode()),
+                offset: n * 930,
+                payload_len: 930,
+                ends: (n == 3).then_some(PartEnds { directory: 1, strings: 2, events: 3, subjects: 4 }),
+                terms: vec![0, 1, 5, 300, u16::MAX],
+            }
         };
         (0..60).map(entry).collect()
     }
 
+    fn check(entries: &[Entry]) -> usize {
+        let bytes = encode(entries);
+        assert_eq!(decode(Uuid::nil(), &bytes).expect("it was just written"), entries);
+        bytes.len()
+    }
+
     #[test]
     fn a_directory_comes_back_and_is_small() {
-        let bytes = encode(&entries());
-        assert_eq!(decode(Uuid::nil(), &bytes).expect("it was just written"), entries());
-        assert!(bytes.len() < 60 * 20, "{} bytes", bytes.len());
+        let n = check(&entries());
+        assert!(n < 60 * 12, "{n} bytes");
+        check(&[]);
+    }
+
+    #[test]
+    fn what_is_odd_comes_back_too() {
+        let mut odd = entries();
+        // Another host, another epoch, a clock a year off, and a header that no version wrote.
+        odd[7].stream.host = HostId::new(Uuid::from_u128(70));
+        odd[7].earliest = Stamp::from_unix_us(5);
+        let strange = Header { epoch: Epoch::new(Uuid::from_u128(80)), ..header(1 << 28) };
+        odd[8].stream.epoch = strange.epoch;
+        odd[8].first_seq = strange.first_seq;
+        odd[8].head = Head::of(&strange.encode());
+        odd[9].head = Head::of(&Bytes::from_static(b"\x09 a newer header"));
+        odd[10].n_events = 21;
+        odd[10].head = Head::Other(odd[10].head.bytes());
+        check(&odd);
+        assert_eq!(odd[9].head.bytes(), b"\x09 a newer header"[..]);
+    }
+
+    #[test]
+    fn a_header_comes_back_byte_for_byte() {
+        let sealed = header(3).encode();
+        assert!(matches!(Head::of(&sealed), Head::Known(_)));
+        assert_eq!(Head::of(&sealed).bytes(), sealed);
+        // The same numbers, but one in more bytes than it needs.
+        let mut longer = sealed.to_vec();
+        let at = longer.iter().position(|byte| *byte == 77 * 2 || *byte == 77).expect("the uncertainty");
+        longer.splice(at..=at, [longer[at] | 0x80, 0]);
+        let longer = Bytes::from(longer);
+        assert_eq!(Head::of(&longer).bytes(), longer);
     }
 
     #[test]

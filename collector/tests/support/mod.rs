@@ -157,19 +157,13 @@ pub async fn batches(
 ) -> Option<Vec<((StreamId, u64), Sealed)>> {
     let contents = slices::contents(conn, &[key]).await.unwrap().remove(0)?;
     let entries: Vec<_> = contents.entries.iter().filter(|e| contents.has(e, &wanted.terms)).collect();
-    let ranges: Vec<_> = entries
-        .iter()
-        .flat_map(|e| {
-            let payload = e.payload_offset();
-            [(key, e.offset..payload), (key, payload..payload + e.payload_len)]
-        })
-        .collect();
+    let ranges: Vec<_> = entries.iter().map(|e| (key, e.range())).collect();
     let bytes = slices::slices(conn, &ranges).await.unwrap();
     let mut bytes = bytes.into_iter().map(|b| b.expect("the segment was there a moment ago"));
     let mut all = Vec::new();
     for entry in entries {
-        let (header, payload) = (bytes.next().unwrap(), bytes.next().unwrap());
-        all.push(((entry.stream, entry.first_seq), Sealed { header, payload }));
+        let payload = bytes.next().unwrap();
+        all.push(((entry.stream, entry.first_seq), Sealed { header: entry.head.bytes(), payload }));
     }
     Some(all)
 }

@@ -36,14 +36,13 @@ pub(super) fn at_hand(
 ) -> (Vec<Material>, Vec<Located>) {
     let (mut materials, mut others) = (Vec::with_capacity(batches.len()), Vec::new());
     for located in batches {
-        let start = located.entry.offset as usize;
-        let payload = located.entry.payload_offset() as usize;
-        let end = payload.saturating_add(located.entry.payload_len as usize);
-        let bytes = payloads.get(&located.key).filter(|bytes| end <= bytes.len() && start <= payload);
+        let Range { start, end } = located.entry.range();
+        let bytes = payloads.get(&located.key).filter(|bytes| end as usize <= bytes.len());
         match bytes {
             Some(bytes) => {
-                progress.n_bytes.fetch_add((end - start) as u64, Ordering::Relaxed);
-                let (header, slices) = (bytes.slice(start..payload), vec![(0, bytes.slice(payload..end))]);
+                progress.n_bytes.fetch_add(u64::from(end - start), Ordering::Relaxed);
+                let (header, slices) =
+                    (located.entry.head.bytes(), vec![(0, bytes.slice(start as usize..end as usize))]);
                 materials.push(Material { located: Arc::new(located), header, slices });
             }
             None => others.push(located),
@@ -62,15 +61,14 @@ pub(super) async fn beginnings(
         .iter()
         .map(|(located, range)| {
             let entry = &located.entry;
-            (located.key, entry.offset..entry.payload_offset().saturating_add(range.end))
+            (located.key, entry.offset..entry.offset.saturating_add(range.end))
         })
         .collect();
     let (mut materials, mut gone) = (Vec::with_capacity(batches.len()), Vec::new());
     for ((located, _), bytes) in batches.into_iter().zip(read(reader, progress, &wanted).await?) {
-        let header_len = located.entry.header_len as usize;
-        match bytes.filter(|bytes| bytes.len() >= header_len) {
-            Some(mut header) => {
-                let prefix = header.split_off(header_len);
+        match bytes {
+            Some(prefix) => {
+                let header = located.entry.head.bytes();
                 materials.push(Material { located, header, slices: vec![(0, prefix)] });
             }
             None => gone.push(located),
@@ -88,7 +86,7 @@ pub(super) async fn more(
     let wanted: Vec<(SegmentKey, Range<u32>)> = batches
         .iter()
         .flat_map(|(material, ranges)| {
-            let (key, start) = (material.located.key, material.located.entry.payload_offset());
+            let (key, start) = (material.located.key, material.located.entry.offset);
             ranges
                 .iter()
                 .map(move |range| (key, start.saturating_add(range.start)..start.saturating_add(range.end)))
