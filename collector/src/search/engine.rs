@@ -108,7 +108,8 @@ pub enum Failure {
 impl Engine {
     /// Searches what `pool` leads to, over connections of its own.
     pub fn new(pool: &Pool) -> Self {
-        let n_workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
+        // One more than cores: while one waits for the database, the others evaluate.
+        let n_workers = 1 + std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
         // As many as searches can hold at once, so that none waits for a connection with another in its hand.
         let readers = Readers::new(pool, MAX_SEARCHES * n_workers + OTHERS, STATEMENT_TIMEOUT);
         Self {

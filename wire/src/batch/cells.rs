@@ -84,6 +84,19 @@ pub(super) fn write_exceptions(out: &mut Vec<u8>, rows: &[u32], codes: &[u64]) {
     write(out, codes);
 }
 
+/// Hands over each number of so many bytes, 1 to 8, little endian. One and two bytes are what most columns have.
+fn fixed(bytes: &[u8], width: usize, mut each: impl FnMut(u64) -> Result<(), Flaw>) -> Result<(), Flaw> {
+    match width {
+        1 => bytes.iter().try_for_each(|&byte| each(u64::from(byte))),
+        2 => bytes.as_chunks().0.iter().try_for_each(|&pair| each(u64::from(u16::from_le_bytes(pair)))),
+        _ => bytes.chunks_exact(width).try_for_each(|bytes| {
+            let mut cell = [0; 8];
+            cell.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            each(u64::from_le_bytes(cell))
+        }),
+    }
+}
+
 /// Reads what [`write`] wrote for this many rows; `each` turns what is written into what it stands for.
 pub(super) fn read<T: Copy>(
     input: &mut Input<'_>,
@@ -131,10 +144,10 @@ pub(super) fn read<T: Copy>(
             if !(1..=8).contains(&width) {
                 return Err(Flaw("a width is not from 1 to 8 bytes"));
             }
-            for bytes in input.bytes(n_rows * width)?.chunks_exact(width) {
-                let cell = bytes.iter().rev().fold(0, |cell, &byte| cell << 8 | u64::from(byte));
+            fixed(input.bytes(n_rows * width)?, width, |cell| {
                 cells.push(each(cell)?);
-            }
+                Ok(())
+            })?;
         }
         _ => return Err(Flaw("its coding is unknown: the sender is newer")),
     }

@@ -1,4 +1,7 @@
 //! Tables that fit the terminal, of strings that cannot harm it.
+//!
+//! Crates for tables cut or wrap every column alike. Here an id is shown whole or not at all, columns give way by
+//! rank, and a live tail lays out each line as it comes, without the rows to come.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use vedette_collector::escape;
