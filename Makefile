@@ -38,7 +38,7 @@ check: packages ## formatting, lints and the tidy test only
 	@setup/suites.sh format lint tidy
 
 bench: packages ## measure; the figures in docs/benchmarks.md come from here
-	@setup/packages.sh test
+	@setup/packages.sh bench
 	@setup/bench.sh $(BENCH)
 
 soak: packages ## long runs: the session machines through thousands of histories (SEEDS=400)

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Installs the Debian packages that are missing for a purpose: `build` or `test`.
+# Installs the Debian packages that are missing for a purpose: `build`, `test` or `bench`.
 # Asks for nothing, touches no package that is there already.
 set -euo pipefail
 
-purpose=${1:?build or test}
+purpose=${1:?build, test or bench}
 
 # What is needed, as "a thing that must be there" and "the package that brings it".
 build_needs() {
@@ -23,7 +23,13 @@ test_needs() {
     cat <<'EOF'
 file:/usr/bin/python3  python3
 command:pgrep       procps
+file:/bin/busybox   busybox-static
 EOF
+}
+
+bench_needs() {
+    test_needs
+    echo 'command:bpftrace  bpftrace'
 }
 
 is_there() {

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-/// Prints `SKIPPED name: reason` past the test harness's capture, where the suites' summary counts it.
+/// Prints `SKIPPED name: reason` past the test harness's capture and on a line of its own, where the suites' summary counts it.
 pub fn skip(name: &str, reason: &str) {
     let mut stderr = std::io::stderr().lock();
-    writeln!(stderr, "SKIPPED {name}: {reason}").expect("standard error can be written");
+    writeln!(stderr, "\nSKIPPED {name}: {reason}").expect("standard error can be written");
 }
 
 /// Whether this process may load programs into the kernel; if not, says that `name` is skipped.

@@ -23,9 +23,10 @@ pub(crate) fn with_root(name: &str, test: impl AsyncFnOnce(Bench)) {
     });
 }
 
-/// Says that a test could not run here: past the harness, which keeps what a passing test prints.
+/// Says that a test could not run here: past the harness, which keeps what a passing test prints, and on a line of
+/// its own, though the harness is in the middle of one.
 pub(crate) fn skip(name: &str, reason: &str) {
-    std::io::stderr().lock().write_all(format!("SKIPPED {name}: {reason}\n").as_bytes()).unwrap();
+    std::io::stderr().lock().write_all(format!("\nSKIPPED {name}: {reason}\n").as_bytes()).unwrap();
 }
 
 /// One test's corner of the kernel; gone when it is dropped.

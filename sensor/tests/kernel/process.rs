@@ -159,7 +159,10 @@ fn a_chroot_is_seen_through() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("bin")).unwrap();
         let Ok(busybox) = fs::metadata("/bin/busybox") else {
-            return skip("chroot", "there is no /bin/busybox (apt-get install busybox-static)");
+            return skip(
+                "a_chroot_is_seen_through",
+                "there is no /bin/busybox (apt-get install busybox-static)",
+            );
         };
         assert!(busybox.is_file());
         fs::copy("/bin/busybox", folder.path().join("bin/true")).unwrap();
