@@ -107,7 +107,7 @@ pub async fn note_refusal(pool: &Pool, call: Call, action: &'static str, why: &s
         detail: Some(why),
     };
     if let Err(error) = audit::append(pool, entry).await {
-        tracing::warn!(error = %crate::chain(&error), "cannot write an audit entry: {error}");
+        tracing::warn!(error = %wire::cause::chain(&error), "cannot write an audit entry: {error}");
     }
 }
 

@@ -51,15 +51,3 @@ pub mod session;
 pub mod span;
 pub mod store;
 pub mod tail;
-
-/// An error with its causes in one line, for the place where it is handled.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

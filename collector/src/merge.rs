@@ -49,7 +49,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(every.tick()).await.is_some() {
         let now = Stamp::floor((config.clock)());
         match shutdown.run_until_cancelled(catch_up(&config, now)).await {
-            Some(Err(e)) => warn!(error = %crate::chain(&e), "merging failed, trying again"),
+            Some(Err(e)) => warn!(error = %wire::cause::chain(&e), "merging failed, trying again"),
             Some(Ok(0)) | None => {}
             Some(Ok(n)) => debug!(n_minutes = n, "merged"),
         }

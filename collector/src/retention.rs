@@ -41,7 +41,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(every.tick()).await.is_some() {
         let now = Stamp::floor((config.clock)());
         if let Some(Err(e)) = shutdown.run_until_cancelled(tidy(&config, now)).await {
-            warn!(error = %crate::chain(&e), "keeping the tables in order failed, trying again");
+            warn!(error = %wire::cause::chain(&e), "keeping the tables in order failed, trying again");
         }
     }
 }

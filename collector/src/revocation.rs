@@ -74,7 +74,7 @@ impl Revocations {
         while shutdown.run_until_cancelled(every.tick()).await.is_some() {
             let result = self.refresh(pool, Stamp::floor(clock())).await;
             if let (Err(error), false) = (&result, failing) {
-                tracing::warn!(error = %crate::chain(error), "cannot ask the store who was revoked: {error}");
+                tracing::warn!(error = %wire::cause::chain(error), "cannot ask the store who was revoked: {error}");
             }
             failing = result.is_err();
         }

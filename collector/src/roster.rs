@@ -95,7 +95,7 @@ impl Gathered {
 async fn write(pool: &Pool, gathered: &mut Gathered) {
     (gathered.urgent, gathered.n_ticks) = (false, 0);
     if let Err(error) = write_findings(pool, &mut gathered.findings).await {
-        let (n, error) = (gathered.findings.len(), crate::chain(&error));
+        let (n, error) = (gathered.findings.len(), wire::cause::chain(&error));
         tracing::warn!(n, error, "cannot write down {n} findings: {error}");
         gathered.findings.truncate(MAX_FINDINGS);
     }
@@ -107,7 +107,7 @@ async fn write(pool: &Pool, gathered: &mut Gathered) {
         Ok(()) => gathered.hosts.clear(),
         // Kept, and written with the next: there is at most one for each host.
         Err(error) => {
-            let (n_hosts, error) = (sightings.len(), crate::chain(&error));
+            let (n_hosts, error) = (sightings.len(), wire::cause::chain(&error));
             tracing::warn!(n_hosts, error, "cannot write down what {n_hosts} hosts reported: {error}");
         }
     }

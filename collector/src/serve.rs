@@ -173,7 +173,7 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
     if let Some(private) = private
         && let Err(error) = private.stop().await
     {
-        let error = crate::chain(&error);
+        let error = wire::cause::chain(&error);
         tracing::warn!(error, "cannot stop the private database: {error}");
     }
     result

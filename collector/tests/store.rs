@@ -74,7 +74,7 @@ async fn a_server_that_takes_no_connection_is_named_with_what_it_said() {
     let told = async |url: &str| {
         let pool = vedette_collector::store::pool(url, 1).unwrap();
         let error = reach::reach(&pool, Duration::ZERO).await.unwrap_err();
-        vedette_collector::chain(&error)
+        wire::cause::chain(&error)
     };
     let error = told("postgres://me:secret@127.0.0.1:1/db").await;
     assert!(error.contains("127.0.0.1:1 as me") && error.contains("--database"), "{error}");

@@ -124,7 +124,7 @@ pub async fn run(config: UplinkConfig, outbox: Arc<Outbox>, link: Arc<Link>, shu
             }
             Err(e) => {
                 counter!("sensor_connection_failed_total").increment(1);
-                chain(&e)
+                ::wire::cause::chain(&e)
             }
         };
         if shutdown.is_cancelled() {
@@ -186,16 +186,6 @@ fn cut(text: &str, max: usize) -> String {
 fn now() -> Now {
     let Reading { boot, wall } = Reading::now().expect("a kernel with BTF has a boot clock");
     Now { boot, wall }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// How a session ended.

@@ -9,6 +9,8 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::wait::poll;
+
 /// A started product; stopped by `vedette down` when dropped.
 pub struct Stack {
     home: TempDir,
@@ -120,15 +122,13 @@ impl Stack {
     pub fn expect(&self, query: &str, n: usize) -> Vec<Value> {
         assert!(n > 0, "{query}: nothing is found at once; wait for what came later in the same lane");
         let mut last = Vec::new();
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
-        while std::time::Instant::now() < deadline {
+        let found = poll(Duration::from_secs(20), || {
             last = self.search(query).unwrap_or_else(|error| panic!("search {query}: {error:#}"));
-            if last.len() == n {
-                return last;
-            }
-            std::thread::sleep(Duration::from_millis(200)); // the poll interval
-        }
-        panic!("{query}: {} events, expected {n}: {last:#?}\n{}", last.len(), self.logs());
+            (last.len() == n).then(|| std::mem::take(&mut last))
+        });
+        found.unwrap_or_else(|| {
+            panic!("{query}: {} events, expected {n}: {last:#?}\n{}", last.len(), self.logs())
+        })
     }
 
     /// Waits until `marker` is stored, then finds nothing for `query`. The marker must have happened after what

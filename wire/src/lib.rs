@@ -22,9 +22,11 @@
 //! | [`frame`] | what is said on a connection between sensor and collector |
 //! | [`home`] | where a host keeps its state |
 //! | [`settings`] | what can be wrong with a program's settings |
+//! | [`cause`] | an error with what caused it, in one line |
 //! | [`limits`] | hard bounds on everything that comes from elsewhere |
 
 pub mod batch;
+pub mod cause;
 pub mod enrolment;
 pub mod event;
 pub mod field;

@@ -122,7 +122,7 @@ impl ApiError {
     /// Logs the inner cause, for answers that have begun already.
     pub fn log(&self) {
         if let Some(Cause(cause)) = &self.cause {
-            let cause = crate::chain(cause.as_ref());
+            let cause = wire::cause::chain(cause.as_ref());
             tracing::error!(cause, "a request failed after its answer had begun: {cause}");
         }
     }

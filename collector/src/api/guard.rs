@@ -106,7 +106,7 @@ async fn trace(request: Request, next: Next) -> Response {
     let took_ms = begun.elapsed().as_millis() as u64;
     let status = response.status().as_u16();
     if let Some(Cause(cause)) = response.extensions_mut().remove::<Cause>() {
-        let cause = crate::chain(cause.as_ref());
+        let cause = wire::cause::chain(cause.as_ref());
         tracing::error!(request.id = %id, %method, path, status, took_ms, cause, "request {id} failed: {cause}");
     } else {
         tracing::debug!(request.id = %id, %method, path, status, took_ms, "answered request {id}");

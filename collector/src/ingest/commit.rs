@@ -96,7 +96,7 @@ impl Committer {
 
     /// Quarantines what cannot be stored even alone.
     async fn refuse(&mut self, mut alone: Vec<Parcel>, why: &StoreError) {
-        alone.iter_mut().for_each(|parcel| parcel.refuse(crate::chain(why)));
+        alone.iter_mut().for_each(|parcel| parcel.refuse(wire::cause::chain(why)));
         if let Err(e) = self.try_hard(&mut alone).await {
             self.give_up(&mut alone, &e);
         }
@@ -110,7 +110,7 @@ impl Committer {
         self.tracks.clear();
         let pause = self.away.map_or(FIRST, |(_, last)| (last * 2).min(LONGEST));
         if self.away.is_none() {
-            let (error, n) = (crate::chain(why), group.len());
+            let (error, n) = (wire::cause::chain(why), group.len());
             match why.fault() {
                 Fault::Bug => error!(%error, n_batches = n, "cannot store, sensors keep what they have"),
                 _ => warn!(%error, n_batches = n, "the database is away, sensors keep what they have"),

@@ -133,7 +133,7 @@ impl Driver<'_> {
                 found = look_up => {
                     self.look_up = None;
                     if let Err(e) = &found {
-                        warn!(host.id = %self.identity.host, error = %crate::chain(e), "cannot look up watermarks");
+                        warn!(host.id = %self.identity.host, error = %wire::cause::chain(e), "cannot look up watermarks");
                     }
                     self.session.handle_watermarks(now(), found.ok());
                 }

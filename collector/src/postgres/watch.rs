@@ -31,7 +31,7 @@ impl Private {
             }
             tracing::warn!("the private PostgreSQL has died; starting it again");
             if let Err(error) = self.up().await {
-                let error = crate::chain(&error);
+                let error = wire::cause::chain(&error);
                 tracing::error!(error, "cannot start the private PostgreSQL again: {error}");
                 pause = TRY_AGAIN_AFTER;
             }

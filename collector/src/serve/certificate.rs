@@ -70,7 +70,7 @@ impl Certificate {
                     tracing::info!("replaced the collector's certificate");
                 }
                 Err(error) => {
-                    let error = crate::chain(&error);
+                    let error = wire::cause::chain(&error);
                     tracing::error!(error, "cannot replace the collector's certificate: {error}");
                 }
             }

@@ -262,19 +262,13 @@ pub struct Totals {
 pub async fn totals(conn: &mut PgConnection) -> Result<Vec<Totals>, StoreError> {
     let rows = sqlx::query(TOTALS.sql).fetch_all(conn).await?;
     let total = |row: &PgRow| {
-        let number = |name| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(name)?.cast_unsigned());
         Ok(Totals {
             host: HostId::new(row.try_get("host")?),
-            n_streams: number("n_streams")?,
-            n_stored: number("n_stored")?,
-            n_shed: number("n_shed")?,
-            n_rejected: number("n_rejected")?,
-            ledger: Ledger {
-                generated: number("generated")?,
-                merged: number("merged")?,
-                lost: number("lost")?,
-                dropped: number("dropped")?,
-            },
+            n_streams: number(row, "n_streams")?,
+            n_stored: number(row, "n_stored")?,
+            n_shed: number(row, "n_shed")?,
+            n_rejected: number(row, "n_rejected")?,
+            ledger: ledger(row)?,
             last_received: row.try_get("last_received")?,
         })
     };
@@ -290,24 +284,31 @@ pub async fn expire(conn: &mut PgConnection, buckets: &[i16], before: Stamp) -> 
 }
 
 fn record(row: &PgRow) -> Result<Record, StoreError> {
-    let number = |name| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(name)?.cast_unsigned());
     Ok(Record {
         stream: stream_id(row)?,
         position: position(row)?,
-        n_stored: number("n_stored")?,
-        n_shed: number("n_shed")?,
-        n_rejected: number("n_rejected")?,
-        ledger: Ledger {
-            generated: number("generated")?,
-            merged: number("merged")?,
-            lost: number("lost")?,
-            dropped: number("dropped")?,
-        },
+        n_stored: number(row, "n_stored")?,
+        n_shed: number(row, "n_shed")?,
+        n_rejected: number(row, "n_rejected")?,
+        ledger: ledger(row)?,
         first_received: row.try_get("first_received")?,
         last_received: row.try_get("last_received")?,
         sealed: row.try_get("sealed")?,
         boot: row.try_get::<Option<Uuid>, _>("boot")?.map(BootId::new),
     })
+}
+
+fn ledger(row: &PgRow) -> Result<Ledger, StoreError> {
+    Ok(Ledger {
+        generated: number(row, "generated")?,
+        merged: number(row, "merged")?,
+        lost: number(row, "lost")?,
+        dropped: number(row, "dropped")?,
+    })
+}
+
+fn number(row: &PgRow, name: &str) -> Result<u64, StoreError> {
+    Ok(row.try_get::<i64, _>(name)?.cast_unsigned())
 }
 
 fn stream_id(row: &PgRow) -> Result<StreamId, StoreError> {
@@ -325,7 +326,7 @@ fn position(row: &PgRow) -> Result<Position, StoreError> {
         index: "digest".into(),
         source: Box::<dyn std::error::Error + Send + Sync>::from(format!("{e}: {} bytes", digest.len())),
     })?;
-    let next_seq = row.try_get::<i64, _>("next_seq")?.cast_unsigned();
+    let next_seq = number(row, "next_seq")?;
     Ok(Position { next_seq, digest: Digest(digest) })
 }
 

@@ -79,7 +79,7 @@ struct ErrorBody {
 impl Caller {
     pub(crate) fn new(authority: Fingerprint) -> Result<Self, CallError> {
         let pin = Pin::new(authority);
-        let setup = |e: &dyn std::error::Error| CallError::Setup(chain(e));
+        let setup = |e: &(dyn std::error::Error + 'static)| CallError::Setup(wire::cause::chain(e));
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(pin.tls().map_err(|e| setup(&e))?)
             .https_only(true)
@@ -156,17 +156,6 @@ fn root(error: &dyn std::error::Error) -> String {
         inner = cause;
     }
     inner.to_string()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl std::fmt::Display for Refusal {

@@ -1,6 +1,5 @@
 //! What this machine offers, found out without leaving anything behind.
 
-use std::error::Error;
 use std::fs;
 
 use super::hook::{HOOKS, Hook};
@@ -53,7 +52,7 @@ pub fn try_hooks() -> Vec<(&'static Hook, Option<String>)> {
         match load_all() {
             Ok(tried) => return tried,
             Err(error) => {
-                let why = chain(&error);
+                let why = wire::cause::chain(&error);
                 return HOOKS.iter().map(|hook| (hook, Some(why.clone()))).collect();
             }
         }
@@ -73,12 +72,7 @@ fn load_all() -> Result<Vec<(&'static Hook, Option<String>)>, ProbeError> {
         .iter()
         .map(|hook| {
             let refused = install::load_program(&mut ebpf, hook, &btf).err();
-            (hook, refused.map(|error| chain(&error)))
+            (hook, refused.map(|error| wire::cause::chain(&error)))
         })
         .collect())
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let links = std::iter::successors(Some(error), |&error| error.source());
-    links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
