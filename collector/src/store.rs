@@ -32,6 +32,7 @@ pub mod findings;
 pub mod fresh;
 pub mod gaps;
 pub mod hosts;
+pub mod pack;
 pub mod partitions;
 pub mod process;
 pub mod progress;

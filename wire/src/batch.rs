@@ -52,6 +52,7 @@ mod reference;
 mod spans;
 mod strings;
 mod subjects;
+mod sum;
 mod varint;
 
 pub use bitmap::Bitmap;
@@ -64,6 +65,7 @@ pub use group::Group;
 pub use list::Lists;
 #[cfg(feature = "sample")]
 pub use payload::decompressed;
+pub use payload::{Bare, bare, restored};
 pub use reader::Batch;
 pub use spans::{ColumnSpan, PartSpans};
 pub use strings::Strings;
@@ -96,7 +98,8 @@ pub struct Header {
     pub collection: [u8; 16],
 }
 
-/// A batch as it is shipped, stored and hashed: never re-encoded on the way.
+/// A batch as it is shipped and stored: never encoded again on the way (a small one may be compressed again, together with
+/// others: [`bare`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sealed {
     /// The header, encoded.

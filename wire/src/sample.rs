@@ -64,6 +64,8 @@ pub struct Host {
     next_seq: u64,
     /// The daemons that have something to do now.
     focus: [usize; 2],
+    /// The two processes that did something last.
+    last: [usize; 2],
 }
 
 impl Host {
@@ -85,6 +87,7 @@ impl Host {
             n_batches: 0,
             next_seq: 0,
             focus: [3, 4],
+            last: [3, 4],
         }
     }
 
@@ -103,6 +106,9 @@ impl Host {
         self.next_seq += u64::from(n_events);
         for _ in 0..n_events {
             let (event, at) = self.next();
+            if at != self.last[0] {
+                self.last = [at, self.last[0]];
+            }
             let subject = self.name(builder, at, Detail::Full);
             builder.push(&event, Some(subject));
         }
@@ -240,9 +246,14 @@ impl Host {
         3
     }
 
-    /// One of those that do something now: a recent one, or a daemon.
+    /// One of those that do something now: mostly the one that did something last, else a recent one, or a daemon.
     fn active(&mut self) -> usize {
         let n = self.processes.len();
+        match self.random.below(100) {
+            0..64 => return self.last[0],
+            64..75 => return self.last[1],
+            _ => {}
+        }
         if self.random.percent(4) {
             let daemon = self.random.below(DAEMONS.len() as u64) as usize;
             self.focus = [daemon, self.focus[0]];
@@ -259,6 +270,7 @@ impl Host {
     fn bury(&mut self) {
         if self.processes.len() > 2_000 {
             self.processes.truncate(DAEMONS.len());
+            self.last = [3, 4];
         }
     }
 

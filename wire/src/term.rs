@@ -49,9 +49,9 @@ pub enum Class {
     PodName = 12,
     /// A pod's namespace.
     PodNamespace = 13,
-    /// `file.path` or `file.target_path`.
+    /// `file.path` or `file.target_path`. Never a term itself: there are too many, and name and directory say the same.
     File = 14,
-    /// The last part of such a path.
+    /// The last part of such a path, unless it is a number ([`is_number`]).
     FileName = 15,
     /// A directory above such a path, with the `/` at its end.
     FileDirectory = 16,
@@ -144,10 +144,27 @@ pub fn base_name(path: &[u8]) -> &[u8] {
     path.get(start..).unwrap_or_default()
 }
 
+/// The name that the path of a file is found by, if it is found by one.
+pub(crate) fn file_name(path: &[u8]) -> Option<&[u8]> {
+    Some(base_name(path)).filter(|name| !is_number(name))
+}
+
+/// Whether this part of a path is the number of something, as `/proc` has them: three digits or more, and nothing else.
+/// Those are as many as there are things, so batches are not found by them.
+fn is_number(part: &[u8]) -> bool {
+    part.len() > 2 && part.iter().all(u8::is_ascii_digit)
+}
+
 /// The directories that a path is found by, outermost first, each with its last `/`: at most the
-/// first [`MAX_DIRECTORIES`] below the root.
+/// first [`MAX_DIRECTORIES`] below the root, and none that is in one named by a number.
 pub(crate) fn directories(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut last = 0;
     memchr::memchr_iter(b'/', path)
+        .take_while(move |at| {
+            let part = path.get(last..*at).unwrap_or_default();
+            last = *at + 1;
+            !is_number(part)
+        })
         .filter(|at| *at > 0)
         .take(MAX_DIRECTORIES)
         .filter_map(|at| path.get(..=at))
@@ -264,11 +281,14 @@ impl<'a> Terms<'a> {
     }
 
     fn text(&mut self, class: Class, text: &'a [u8]) {
-        self.add(class, text);
-        if let Some((name, directory)) = path_classes(class) {
+        let Some((name, directory)) = path_classes(class) else { return self.add(class, text) };
+        if class == Class::File {
+            file_name(text).into_iter().for_each(|file| self.part(name, file));
+        } else {
+            self.add(class, text);
             self.part(name, base_name(text));
-            directories(text).for_each(|above| self.part(directory, above));
         }
+        directories(text).for_each(|above| self.part(directory, above));
     }
 
     fn part(&mut self, class: Class, part: &'a [u8]) {
@@ -325,13 +345,30 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_found_by_its_name_and_directories_but_not_by_numbers() {
+        let terms_of = |path: &'static str| {
+            let row = vec![(Field::FilePath, Value::Keyword(path.into()))];
+            of_batch(&events(Kind::EXEC, [row].into_iter())).unwrap()
+        };
+        let has = |path, class, bytes: &[u8]| terms_of(path).contains(&hash(class, bytes));
+        assert!(has("/proc/12/stat", Class::FileDirectory, b"/proc/12/"), "a version, rather");
+        assert!(has("/proc/4711/fd/3", Class::FileDirectory, b"/proc/"));
+        assert!(!has("/proc/4711/fd/3", Class::FileDirectory, b"/proc/4711/"));
+        assert!(!has("/proc/4711/fd/3", Class::FileDirectory, b"/proc/4711/fd/"));
+        assert!(has("/base/16384", Class::FileDirectory, b"/base/"));
+        assert!(!has("/base/16384", Class::FileName, b"16384"));
+        assert!(has("/base/16384_vm", Class::FileName, b"16384_vm"));
+        assert!(!has("/etc/shadow", Class::File, b"/etc/shadow"));
+    }
+
+    #[test]
     fn a_class_with_too_many_values_is_cut_and_still_found() {
-        let path = |n: usize| vec![(Field::FilePath, Value::Keyword(format!("/a/{n}").into()))];
+        let path = |n: usize| vec![(Field::FilePath, Value::Keyword(format!("/a/f{n}").into()))];
         let terms = |n: usize| of_batch(&events(Kind::EXEC, (0..n).map(path))).unwrap();
         let exact = terms(MAX_TERMS_PER_CLASS);
-        assert!(exact.contains(&hash(Class::File, b"/a/7")) && !exact.contains(&cut(Class::File)));
+        assert!(exact.contains(&hash(Class::FileName, b"f7")) && !exact.contains(&cut(Class::FileName)));
         let over = terms(MAX_TERMS_PER_CLASS + 1);
-        assert!(!over.contains(&hash(Class::File, b"/a/7")) && over.contains(&cut(Class::File)));
+        assert!(!over.contains(&hash(Class::FileName, b"f7")) && over.contains(&cut(Class::FileName)));
         assert!(over.contains(&hash(Class::FileDirectory, b"/a/")));
         assert!(over.len() < 10);
     }

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use wire::batch::{Batch, Boundary, Builder, Header, Sealed, decompressed};
+use wire::batch::{Batch, Boundary, Builder, Header, Sealed, decompressed, restored};
 use wire::event::{Kind, Row};
 use wire::field::Field;
 use wire::sample::{Host, Mix};
@@ -187,18 +187,12 @@ fn newer() -> Sealed {
     columns().for_each(|column| put(&mut raw, column.4.len() as u32));
     raw.extend(columns().filter(|column| column.1 != 65).flat_map(|column| column.4));
     let frame = zstd::bulk::compress(&raw, 3).unwrap().split_off(4);
-    let mut payload = vec![1, 0, 0, 0, 0, 0];
+    let mut payload = [&[1][..], &[0; 17]].concat();
     for n in [raw.len(), frame.len(), text.len()] {
         put(&mut payload, n as u32);
     }
     payload.extend(frame);
     payload.extend(text);
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(&(header.len() as u32).to_le_bytes())
-        .update(&header)
-        .update(&payload[..1])
-        .update(&payload[5..]);
-    payload[1..5].copy_from_slice(&hasher.finalize().as_bytes()[..4]);
-    Sealed { header, payload: payload.into() }
+    let payload = restored(&header, &payload).unwrap();
+    Sealed { header, payload }
 }

@@ -110,6 +110,7 @@ impl Built {
             terms: &self.terms,
             entries: &self.entries,
             payload: &self.payload,
+            packed: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use wire::batch::Batch;
 use wire::field::Field;
 use wire::flat::subject_row;
@@ -44,11 +45,18 @@ pub(super) async fn add(
                 wanted.insert((node.row.entity, node.row.image), at);
             }
         }
-        for (key, entry) in entries(reader, host, received).await? {
+        let entries = entries(reader, host, received).await?;
+        // Those of a segment in one go, as small ones may be packed together.
+        for entries in entries.chunk_by(|(one, _), (other, _)| one == other) {
             if wanted.is_empty() {
                 break;
             }
-            n_found += from_batch(reader, fleet, host, key, &entry, &mut wanted, nodes).await?;
+            let ranges: Vec<_> = entries.iter().map(|(key, entry)| (*key, entry.range())).collect();
+            let read = slices::slices(reader.conn()?, &ranges).await?;
+            for ((_, entry), payload) in entries.iter().zip(read) {
+                let Some(payload) = payload else { continue };
+                n_found += from_batch(fleet, host, entry, payload, &mut wanted, nodes);
+            }
         }
     }
     if n_found < nodes.len() {
@@ -105,21 +113,18 @@ async fn entries(
 }
 
 /// Takes what a batch tells of the wanted processes; returns of how many.
-async fn from_batch(
-    reader: &mut Reader,
+fn from_batch(
     fleet: &Fleet,
     host: HostId,
-    key: SegmentKey,
     entry: &Entry,
+    payload: Bytes,
     wanted: &mut HashMap<(EntityId, u32), usize>,
     nodes: &mut [Node],
-) -> Result<usize, StoreError> {
-    let read = slices::slices(reader.conn()?, &[(key, entry.range())]).await?;
-    let Some(payload) = read.into_iter().flatten().next() else { return Ok(0) };
+) -> usize {
     let Ok(batch) = Batch::from_parts(&entry.head.bytes(), entry.payload_len, vec![(0, payload)]) else {
-        return Ok(0);
+        return 0;
     };
-    let Ok(subjects) = batch.subjects() else { return Ok(0) };
+    let Ok(subjects) = batch.subjects() else { return 0 };
     let outer = fleet.outer(host, entry.received.wall());
     let mut n_found = 0;
     for number in (0..subjects.len()).map(SubjectNumber).filter(|number| subjects.is_new(*number)) {
@@ -130,5 +135,5 @@ async fn from_batch(
             n_found += 1;
         }
     }
-    Ok(n_found)
+    n_found
 }

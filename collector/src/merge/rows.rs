@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use uuid::Uuid;
+use wire::batch::{Bare, bare};
 use wire::id::HostId;
 
 use crate::store::directory::{Entry, TermTable, host_term};
 use crate::store::fresh::FreshDirectory;
 use crate::store::segment::NewSegment;
-use crate::store::{Stamp, StoreError};
+use crate::store::{Stamp, StoreError, pack};
 
 /// The most events a merged segment has (one batch may have more).
 const MAX_EVENTS: u32 = 8_000;
@@ -41,6 +42,7 @@ pub(super) struct Built {
     terms: Vec<i64>,
     entries: Vec<Entry>,
     payload: Bytes,
+    packed: Option<u32>,
 }
 
 /// Spreads the batches of a host over segments.
@@ -110,30 +112,54 @@ impl Planned<'_> {
         let terms: Vec<Vec<i64>> = self.pieces.iter().map(|piece| piece.terms(without)).collect();
         let table = TermTable::new(terms.iter().map(Vec::as_slice));
         let alone = self.pieces.len() == 1;
-        let mut payload = Vec::with_capacity(usize::try_from(self.n_bytes()).unwrap_or_default());
-        let mut entries = Vec::with_capacity(self.pieces.len());
-        for (piece, terms) in self.pieces.iter().zip(&terms) {
+        let mut batches = Vec::with_capacity(self.pieces.len());
+        for piece in &self.pieces {
             let id = piece.source.id;
             let batch = bytes
                 .get(&(id, piece.entry.offset))
                 .filter(|b| b.len() == piece.entry.range().len())
                 .ok_or(StoreError::Directory { id, what: "pointing beyond its payload" })?;
-            entries.push(Entry {
-                offset: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-                terms: if alone { Vec::new() } else { table.positions(terms) },
-                ..piece.entry.clone()
-            });
-            payload.extend_from_slice(batch);
+            batches.push(batch.clone());
+        }
+        let Payload { bytes: payload, lengths, packed } = together(&batches);
+        let mut entries = Vec::with_capacity(self.pieces.len());
+        let mut offset = 0;
+        for ((piece, terms), payload_len) in self.pieces.iter().zip(&terms).zip(lengths) {
+            let terms = if alone { Vec::new() } else { table.positions(terms) };
+            entries.push(Entry { offset, payload_len, terms, ..piece.entry.clone() });
+            offset = offset.saturating_add(payload_len);
         }
         let received = self.pieces.iter().map(|piece| piece.source.received).min().unwrap_or_default();
-        Ok(Built {
-            host: self.host,
-            received,
-            terms: table.terms().to_vec(),
-            entries,
-            payload: payload.into(),
-        })
+        Ok(Built { host: self.host, received, terms: table.terms().to_vec(), entries, payload, packed })
     }
+}
+
+/// The payload of a segment.
+struct Payload {
+    bytes: Bytes,
+    /// The length of each batch's payload in it, or in what it holds.
+    lengths: Vec<u32>,
+    packed: Option<u32>,
+}
+
+/// The payloads of batches, packed if that is smaller.
+fn together(batches: &[Bytes]) -> Payload {
+    let as_it_came = |batch: &Bytes| Bare { columns: batch.to_vec(), text: Vec::new() };
+    let bare = |batch: &Bytes| bare(batch, pack::MAX_PAYLOAD_BYTES).unwrap_or_else(|| as_it_came(batch));
+    let mut n_bytes = 0;
+    let fits = |bare: &Bare| {
+        n_bytes += bare.columns.len() + bare.text.len();
+        n_bytes <= pack::MAX_BYTES
+    };
+    let payloads: Vec<Bare> = batches.iter().map(bare).take_while(fits).collect();
+    let all = batches.iter().map(Bytes::len).sum::<usize>();
+    let packed = pack::pack(&payloads).filter(|_| payloads.len() == batches.len());
+    if let Some((bytes, n)) = packed.filter(|(bytes, _)| bytes.len() < all) {
+        let lengths = payloads.iter().map(|bare| (bare.columns.len() + bare.text.len()) as u32).collect();
+        return Payload { bytes: bytes.into(), lengths, packed: Some(n) };
+    }
+    let lengths = batches.iter().map(|batch| batch.len() as u32).collect();
+    Payload { bytes: batches.concat().into(), lengths, packed: None }
 }
 
 impl Built {
@@ -148,6 +174,7 @@ impl Built {
             terms: &self.terms,
             entries: &self.entries,
             payload: std::slice::from_ref(&self.payload),
+            packed: self.packed,
         }
     }
 }

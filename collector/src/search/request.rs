@@ -289,6 +289,6 @@ mod tests {
         assert_eq!(substring, None);
         assert!(bare.strings_first && bare.clauses.is_empty());
         let terms = search(query("process.name:curl and file.path:/etc/passwd")).expect("a search");
-        assert!(!terms.strings_first && terms.clauses.len() == 2);
+        assert!(!terms.strings_first && terms.clauses.len() == 3);
     }
 }

@@ -52,14 +52,23 @@ impl Rows {
         self.field(&n.to_be_bytes())
     }
 
+    pub(super) fn optional_i32(&mut self, n: Option<i32>) -> &mut Self {
+        match n {
+            Some(n) => self.i32(n),
+            None => self.null(),
+        }
+    }
+
     pub(super) fn optional_i64(&mut self, n: Option<i64>) -> &mut Self {
         match n {
             Some(n) => self.i64(n),
-            None => {
-                self.bytes.extend_from_slice(&(-1_i32).to_be_bytes());
-                self
-            }
+            None => self.null(),
         }
+    }
+
+    fn null(&mut self) -> &mut Self {
+        self.bytes.extend_from_slice(&(-1_i32).to_be_bytes());
+        self
     }
 
     pub(super) fn bool(&mut self, b: bool) -> &mut Self {

@@ -29,13 +29,15 @@ pub struct NewSegment<'a> {
     pub entries: &'a [Entry],
     /// The bytes of its payload, in pieces.
     pub payload: &'a [Bytes],
+    /// How many bytes it holds if it is packed ([`super::pack`]); `None` where the batches lie in it as they came.
+    pub packed: Option<u32>,
 }
 
 pub(super) const STATEMENTS: &[Statement] = &[COPY];
 
 const COPY: Statement = insert(
     "segment.copy",
-    "copy segment (bucket, host, id, received, merged, earliest, latest, n_events, terms, directory, payload)
+    "copy segment (bucket, host, id, received, merged, earliest, latest, n_events, terms, directory, payload, packed)
      from stdin (format binary)",
 );
 
@@ -50,7 +52,7 @@ pub async fn add(
 ) -> Result<u64, StoreError> {
     let mut rows = Rows::new();
     for (host, s) in segments {
-        rows.row(11)
+        rows.row(12)
             .i16(host.bucket())
             .uuid(host.uuid())
             .uuid(s.id)
@@ -61,7 +63,8 @@ pub async fn add(
             .i32(s.n_events.cast_signed())
             .i64_array(s.terms)
             .bytes(&directory::encode(s.entries))
-            .pieces(s.payload.iter().map(|piece| &piece[..]));
+            .pieces(s.payload.iter().map(|piece| &piece[..]))
+            .optional_i32(s.packed.map(u32::cast_signed));
     }
     rows.copy(conn, COPY).await
 }

@@ -1,7 +1,9 @@
 //! Reading, second step: bytes out of segments, by key.
 //!
-//! A segment that is gone (dropped by retention, or fresh and merged meanwhile) is left out of the answer.
+//! A segment that is gone (dropped by retention, or fresh and merged meanwhile) is left out of the answer. Ranges are of a
+//! payload as its directory describes it: of one that is packed ([`super::pack`]) they are cut out of what it holds.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use uuid::Uuid;
 
 use super::candidates::{Place, SegmentKey};
 use super::directory::{self, Entry};
+use super::pack;
 use super::statements::{Statement, routed};
 use super::{Stamp, StoreError};
 
@@ -73,11 +76,13 @@ const CONTENTS_MERGED: Statement = routed(
 // Finding a row costs as much as reading 10 KB of it: whoever will read most of a payload takes it with the directory.
 const WHOLE_MERGED: Statement = routed(
     "slices.whole_merged",
-    "select k.n, s.directory, s.payload
+    "select k.n, s.directory, s.payload, s.packed
        from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::uuid[])
             with ordinality as k (id, received, latest, bucket, host, n)
       cross join lateral (
-            select directory, case when octet_length(payload) <= $7 then payload end as payload from segment
+            select directory, packed, case when octet_length(payload) <= $7 and coalesce(packed, 0) <= 8 * $7::bigint
+                                           then payload end as payload
+              from segment
              where bucket = any($1) and bucket = k.bucket and host = k.host
                and received = k.received and latest = k.latest and id = k.id
              limit 1) s",
@@ -96,12 +101,13 @@ const SLICES_FRESH: Statement = routed(
 
 const SLICES_MERGED: Statement = routed(
     "slices.merged",
-    "select k.n, s.slice
+    "select k.n, s.slice, s.packed
        from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::integer[],
                    $7::smallint[], $8::uuid[])
             with ordinality as k (id, received, latest, at, len, bucket, host, n)
       cross join lateral (
-            select substring(payload from k.at + 1 for k.len) as slice from segment
+            select case when packed is null then substring(payload from k.at + 1 for k.len) end as slice, packed
+              from segment
              where bucket = any($1) and bucket = k.bucket and host = k.host
                and received = k.received and latest = k.latest and id = k.id
              limit 1) s",
@@ -162,7 +168,7 @@ pub async fn directories(
     Ok(found.into_iter().map(|found| found.map(|contents| contents.entries)).collect())
 }
 
-/// The merged ones of these segments, with their payloads up to `max_bytes`; `None` where one is gone, or fresh. In the
+/// The merged ones of these segments, with their payloads up to `max_bytes` (packed ones up to eight times that); `None` where one is gone, or fresh. In the
 /// order of `keys`.
 ///
 /// # Errors
@@ -190,7 +196,7 @@ pub async fn wholes(
         let entries = directory::decode(id, row.try_get("directory")?)?;
         let payload = match row.try_get_raw("payload")?.is_null() {
             true => None,
-            false => Some(bytes(&row, "payload")?),
+            false => Some(unpacked(id, &row)?),
         };
         if let Some(slot) = found.get_mut(n) {
             *slot = Some(Whole { entries, payload });
@@ -208,6 +214,7 @@ pub async fn slices(
     wanted: &[(SegmentKey, Range<u32>)],
 ) -> Result<Vec<Option<Bytes>>, StoreError> {
     let mut found = vec![None; wanted.len()];
+    let mut packed = Vec::new();
     for merged in [false, true] {
         let part = Part::new(wanted.iter().map(|(key, _)| key).enumerate(), merged);
         if part.n.is_empty() {
@@ -229,12 +236,54 @@ pub async fn slices(
         }
         for row in query.fetch_all(&mut *conn).await? {
             let (Some(n), _) = part.place(row.try_get("n")?) else { continue };
-            if let Some(slot) = found.get_mut(n) {
+            if merged && row.try_get::<Option<i32>, _>("packed")?.is_some() {
+                packed.push(n);
+            } else if let Some(slot) = found.get_mut(n) {
                 *slot = Some(bytes(&row, "slice")?);
             }
         }
     }
+    out_of_packed(conn, wanted, packed, &mut found).await?;
     Ok(found)
+}
+
+/// Takes ranges, by their place in `wanted`, out of packed payloads, each of which is read once.
+async fn out_of_packed(
+    conn: &mut PgConnection,
+    wanted: &[(SegmentKey, Range<u32>)],
+    packed: Vec<usize>,
+    found: &mut [Option<Bytes>],
+) -> Result<(), StoreError> {
+    if packed.is_empty() {
+        return Ok(());
+    }
+    let mut keys: Vec<SegmentKey> = Vec::new();
+    let mut at: HashMap<SegmentKey, usize> = HashMap::new();
+    for (key, _) in packed.iter().filter_map(|n| wanted.get(*n)) {
+        at.entry(*key).or_insert_with(|| {
+            keys.push(*key);
+            keys.len() - 1
+        });
+    }
+    let wholes = wholes(conn, &keys, u32::MAX).await?;
+    for n in packed {
+        let (Some((key, range)), Some(slot)) = (wanted.get(n), found.get_mut(n)) else { continue };
+        let whole = at.get(key).and_then(|at| wholes.get(*at)?.as_ref()?.payload.as_ref());
+        let range = range.start as usize..range.end as usize;
+        *slot = whole
+            .filter(|bytes| range.start <= range.end && range.end <= bytes.len())
+            .map(|b| b.slice(range));
+    }
+    Ok(())
+}
+
+/// A row's payload, as its directory describes it.
+fn unpacked(id: Uuid, row: &PgRow) -> Result<Bytes, StoreError> {
+    let payload = bytes(row, "payload")?;
+    match row.try_get("packed")? {
+        Some(packed) => pack::unpack(id, &payload, packed),
+        None => Ok(payload),
+    }
 }
 
 /// A column's bytes, without copying them out of what was received.

@@ -162,10 +162,18 @@ pub async fn batches(
     let mut bytes = bytes.into_iter().map(|b| b.expect("the segment was there a moment ago"));
     let mut all = Vec::new();
     for entry in entries {
-        let payload = bytes.next().unwrap();
-        all.push(((entry.stream, entry.first_seq), Sealed { header: entry.head.bytes(), payload }));
+        let (header, payload) = (entry.head.bytes(), bytes.next().unwrap());
+        // With its sum again, where it was packed.
+        let payload = wire::batch::restored(&header, &payload).unwrap_or(payload);
+        all.push(((entry.stream, entry.first_seq), Sealed { header, payload }));
     }
     Some(all)
+}
+
+/// What each batch proves, alone.
+pub fn proofs(met: &BTreeMap<(StreamId, u64), Vec<Sealed>>) -> BTreeMap<(StreamId, u64), Vec<Digest>> {
+    let proofs = |copies: &Vec<Sealed>| copies.iter().map(|sealed| Digest::START.after(sealed)).collect();
+    met.iter().map(|(at, copies)| (*at, proofs(copies))).collect()
 }
 
 pub async fn count(pool: &PgPool, sql: &'static str) -> i64 {

@@ -42,6 +42,8 @@ pub(crate) struct Host<'a> {
     address: [u8; 4],
     processes: Vec<Process>,
     n_daemons: usize,
+    /// Which process did something last.
+    last: usize,
     n_batches: u64,
     next_seq: u64,
 }
@@ -73,6 +75,7 @@ impl<'a> Host<'a> {
             random,
             processes: Vec::new(),
             n_daemons: 0,
+            last: 0,
             n_batches: 0,
             next_seq: 0,
         };
@@ -166,6 +169,7 @@ impl<'a> Host<'a> {
             let pause = 10 + self.random.below(16);
             self.now += 1_000 + self.random.below(1 << pause);
             let (kind, row, at) = self.event(activity);
+            self.last = at;
             let subject = self.name(builder, at, 2);
             builder.push(&Event { time: BootTime::from_ns(self.now), kind, row }, Some(subject));
         }
@@ -245,8 +249,12 @@ impl<'a> Host<'a> {
         0
     }
 
-    /// One of those that do something now: one of the last started, or any daemon.
+    /// One of those that do something now: mostly the one that did something last, else one of the last started, or any
+    /// daemon.
     fn active(&mut self) -> usize {
+        if self.random.percent(60) {
+            return self.last;
+        }
         let recent = self.processes.len() - self.n_daemons;
         if recent > 0 && self.random.percent(70) {
             return self.processes.len() - 1 - self.random.below(recent.min(12) as u64) as usize;

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use zstd::zstd_safe::{CDict, DDict};
 
-use super::block::{LEVEL, STRINGS_LEVEL};
+use super::block::LEVEL;
 use super::error::BatchError;
 
 /// The dictionaries that this version writes with; 0 stands for none.
@@ -18,9 +18,8 @@ pub(super) const NEWEST: u32 = 1;
 
 static COLUMNS_V1: &[u8] = include_bytes!("dictionary/v1-columns.zdict");
 static STRINGS_V1: &[u8] = include_bytes!("dictionary/v1-strings.zdict");
-static WRITE: LazyLock<[CDict<'static>; 2]> = LazyLock::new(|| {
-    [(COLUMNS_V1, LEVEL), (STRINGS_V1, STRINGS_LEVEL)].map(|(bytes, level)| CDict::create(bytes, level))
-});
+static WRITE: LazyLock<[CDict<'static>; 2]> =
+    LazyLock::new(|| [COLUMNS_V1, STRINGS_V1].map(|bytes| CDict::create(bytes, LEVEL)));
 static READ_V1: LazyLock<[DDict<'static>; 2]> = LazyLock::new(|| [COLUMNS_V1, STRINGS_V1].map(DDict::create));
 
 /// What a dictionary is for.

@@ -3,7 +3,7 @@
 //! | bytes | whole (form 1) | parted (form 2) |
 //! |---|---|---|
 //! | 1 | 1 | 2 |
-//! | 4 | checksum | checksum |
+//! | 16 | sum | sum |
 //! | varint | dictionaries (0: none) | length of the directory |
 //! | varint | length of directory and columns | its bytes here |
 //! | varint | their bytes here | |
@@ -13,8 +13,9 @@
 //! Each of these is one zstd frame without its magic number, or as it is where its bytes here are as many as its
 //! length. Strings and all else lie apart in a whole payload too, as each has a dictionary that suits it.
 //!
-//! The checksum is the first four bytes of `blake3(length of the header as a little-endian u32,
-//! header, payload without the checksum)`.
+//! The sum is what the batch is proven by ([`super::sum`]).
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
@@ -22,13 +23,14 @@ use super::block;
 use super::dictionary::{self, Dictionaries, Part};
 use super::directory::{Block, COLUMNS_BLOCK, Directory, STRINGS_BLOCK};
 use super::error::{BatchError, bounded};
+use super::sum::{self, Content};
 use super::varint::{self, Input};
 use crate::limits::MAX_BATCH_BYTES;
 
 pub(super) const WHOLE: u8 = 1;
 pub(super) const PARTED: u8 = 2;
-/// Where what follows form and checksum begins.
-const HEAD: usize = 5;
+/// Where what follows form and sum begins.
+pub(super) const HEAD: usize = 1 + sum::BYTES;
 /// From how many bytes on columns are compressed apart. Measured: at 1,000 events (25 KB) both forms take
 /// the same space, and a search reads a column of the parted form six times as fast; at 600 events the
 /// parted form is 5 % larger, and one frame is still cheap to open.
@@ -40,37 +42,82 @@ const BLOCK_BYTES: u32 = 2 << 10;
 pub(super) fn write(header: &[u8], mut directory: Directory, columns: &[u8], text: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(HEAD + (columns.len() + text.len()) / 2 + 64);
     out.extend_from_slice(&[0; HEAD]);
-    let form = if columns.len() + text.len() < PARTED_FROM {
-        write_whole(&mut out, &directory, columns, text);
-        WHOLE
+    let (form, sum) = if columns.len() + text.len() < PARTED_FROM {
+        let mut raw = Vec::with_capacity(columns.len() + 512);
+        directory.write(&mut raw);
+        raw.extend_from_slice(columns);
+        write_whole(&mut out, &raw, text);
+        (WHOLE, sum::of_content(header, Content { columns: &raw, text }))
     } else {
         let (with_zeros, rest) =
             columns.split_at(directory.parts.first().map_or(0, |part| part.length as usize));
         write_parted(&mut out, &mut directory, &[with_zeros, text, rest].concat());
-        PARTED
+        (PARTED, sum::of_bytes(header, out.get(HEAD..).unwrap_or_default()))
     };
-    if let Some(first) = out.first_mut() {
-        *first = form;
-    }
-    let sum = checksum(header, &out);
-    if let Some(place) = out.get_mut(1..HEAD) {
-        place.copy_from_slice(&sum);
-    }
+    begin(&mut out, form, sum);
     out.into()
 }
 
-fn write_whole(out: &mut Vec<u8>, directory: &Directory, columns: &[u8], text: &[u8]) {
-    let mut raw = Vec::with_capacity(columns.len() + 512);
-    directory.write(&mut raw);
-    raw.extend_from_slice(columns);
+/// Fills in form and sum.
+fn begin(out: &mut [u8], form: u8, sum: sum::Sum) {
+    if let Some((first, rest)) = out.split_first_mut() {
+        *first = form;
+        rest.iter_mut().zip(sum).for_each(|(to, from)| *to = from);
+    }
+}
+
+fn write_whole(out: &mut Vec<u8>, raw: &[u8], text: &[u8]) {
     let mut stored = Vec::new();
-    let n_stored = store(&raw, Some(Part::Columns), &mut stored);
+    let n_stored = store(raw, Some(Part::Columns), &mut stored);
     varint::put(out, u64::from(dictionary::NEWEST));
     for n in [raw.len(), n_stored, text.len()] {
         varint::put(out, n as u64);
     }
     out.extend_from_slice(&stored);
     store(text, Some(Part::Strings), out);
+}
+
+/// A payload in which nothing is compressed, and which has no sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bare {
+    /// The beginning of the payload, with directory and columns.
+    pub columns: Vec<u8>,
+    /// Its end: the strings. What is text compresses best beside other text.
+    pub text: Vec<u8>,
+}
+
+/// The same content in a payload in which nothing is compressed, its sum left zero: for whoever compresses many
+/// payloads together, which takes less room than each alone. `None` for one that is parted, cannot be read or holds more
+/// than `max_bytes`: that is kept as it is.
+///
+/// [`super::Batch::open`] reads the two parts, one after the other, like the payload they came from, and [`restored`]
+/// gives it its sum again.
+pub fn bare(payload: &[u8], max_bytes: usize) -> Option<Bare> {
+    let frames = Frames::read(payload, payload.len() as u32).ok()?;
+    if frames.raw as usize + frames.text as usize > max_bytes {
+        return None;
+    }
+    let (raw, text) = frames.restore().ok()?;
+    let mut columns = Vec::with_capacity(HEAD + raw.len() + 12);
+    columns.extend_from_slice(&[0; HEAD]);
+    begin(&mut columns, WHOLE, sum::Sum::default());
+    for n in [0, raw.len(), raw.len(), text.len()] {
+        varint::put(&mut columns, n as u64);
+    }
+    columns.extend_from_slice(&raw);
+    Some(Bare { columns, text: text.into_owned() })
+}
+
+/// A payload with its sum filled in, for one that [`bare`] made: then it proves what it did when it was sealed.
+///
+/// # Errors
+/// See [`BatchError`]: when its content cannot be read.
+pub fn restored(header: &[u8], payload: &[u8]) -> Result<Bytes, BatchError> {
+    let frames = Frames::read(payload, payload.len() as u32)?;
+    let (raw, text) = frames.restore()?;
+    let mut out = payload.to_vec();
+    begin(&mut out, WHOLE, sum::of_content(header, Content { columns: &raw, text: &text }));
+    Ok(out.into())
 }
 
 fn write_parted(out: &mut Vec<u8>, directory: &mut Directory, columns: &[u8]) {
@@ -122,24 +169,13 @@ fn store(raw: &[u8], part: Option<Part>, out: &mut Vec<u8>) -> usize {
     raw.len()
 }
 
-/// What a payload's checksum must be.
-fn checksum(header: &[u8], payload: &[u8]) -> [u8; 4] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(header.len() as u32).to_le_bytes());
-    hasher.update(header);
-    hasher.update(payload.get(..1).unwrap_or_default());
-    hasher.update(payload.get(HEAD..).unwrap_or_default());
-    let mut sum = [0; 4];
-    hasher.finalize_xof().fill(&mut sum);
-    sum
-}
-
-/// Checks that header and payload are what was sealed.
-pub(super) fn verify(header: &[u8], payload: &[u8]) -> Result<(), BatchError> {
-    match payload.get(1..HEAD) {
-        Some(sum) if sum == checksum(header, payload) => Ok(()),
-        _ => Err(BatchError::Checksum),
-    }
+/// Checks that header and payload are what was sealed; `content` is that of a whole payload.
+pub(super) fn verify(header: &[u8], payload: &[u8], content: Option<Content<'_>>) -> Result<(), BatchError> {
+    let sum = match content {
+        Some(content) => sum::of_content(header, content),
+        None => sum::of_bytes(header, payload.get(HEAD..).unwrap_or_default()),
+    };
+    if payload.get(1..HEAD) == Some(&sum[..]) { Ok(()) } else { Err(BatchError::Checksum) }
 }
 
 /// A payload's beginning, read.
@@ -153,9 +189,62 @@ pub(super) struct Opened {
 /// What is different in a whole payload.
 #[derive(Debug)]
 pub(super) struct Whole {
-    /// All columns but the strings, decompressed.
+    /// The directory and all columns but the strings, decompressed.
+    pub(super) raw: Bytes,
+    /// Those columns.
     pub(super) columns: Bytes,
     pub(super) dictionaries: Option<Dictionaries>,
+}
+
+/// A whole payload's two parts, not yet decompressed.
+struct Frames<'a> {
+    dictionaries: Option<Dictionaries>,
+    /// Bytes of directory and columns when decompressed.
+    raw: u32,
+    stored: &'a [u8],
+    /// Bytes of the strings when decompressed.
+    text: u32,
+    stored_text: &'a [u8],
+}
+
+impl<'a> Frames<'a> {
+    /// The frames of a payload of `payload_len` bytes, all of which have to be there.
+    fn read(payload: &'a [u8], payload_len: u32) -> Result<Self, BatchError> {
+        let part = "payload";
+        let flawed = |flaw: super::error::Flaw| flaw.within(part);
+        let mut input = Input::new(payload);
+        let form = input.byte().map_err(flawed)?;
+        if form != WHOLE {
+            return Err(BatchError::Form { found: form });
+        }
+        if payload.len() != payload_len as usize {
+            return Err(BatchError::NotFetched { part, start: 0, end: payload_len });
+        }
+        input.bytes(HEAD - 1).map_err(flawed)?;
+        let dictionaries = Dictionaries::numbered(input.varint().map_err(flawed)?)?;
+        let raw = bounded("decompressed size", input.varint().map_err(flawed)?, MAX_BATCH_BYTES)?;
+        let stored = input.varint().map_err(flawed)?;
+        let text = input.varint().map_err(flawed)?;
+        bounded("decompressed size", u64::from(raw).saturating_add(text), MAX_BATCH_BYTES)?;
+        if stored > u64::from(raw) {
+            let reason = "its columns are larger in it than decompressed";
+            return Err(BatchError::Malformed { part, reason });
+        }
+        let stored = input.bytes(stored as usize).map_err(flawed)?;
+        Ok(Self { dictionaries, raw, stored, text: text as u32, stored_text: input.rest() })
+    }
+
+    fn columns(&self) -> Result<Cow<'a, [u8]>, BatchError> {
+        let dictionary = self.dictionaries.as_ref().map(|both| both.of(Part::Columns));
+        block::restore("payload", self.stored, self.raw as usize, dictionary)
+    }
+
+    /// Directory and columns, and the strings.
+    fn restore(&self) -> Result<(Cow<'a, [u8]>, Cow<'a, [u8]>), BatchError> {
+        let dictionary = self.dictionaries.as_ref().map(|both| both.of(Part::Strings));
+        let text = block::restore("strings", self.stored_text, self.text as usize, dictionary)?;
+        Ok((self.columns()?, text))
+    }
 }
 
 /// Reads the beginning of a payload of `payload_len` bytes; `prefix` holds at least its directory.
@@ -165,44 +254,28 @@ pub(super) fn open(prefix: &[u8], payload_len: u32, n_events: u32) -> Result<Ope
     let form = input.byte().map_err(|flaw| flaw.within(part))?;
     input.bytes(HEAD - 1).map_err(|flaw| flaw.within(part))?;
     match form {
-        WHOLE => open_whole(input, prefix.len(), payload_len, n_events),
+        WHOLE => open_whole(&Frames::read(prefix, payload_len)?, payload_len, n_events),
         PARTED => open_parted(input, prefix.len(), payload_len, n_events),
         found => Err(BatchError::Form { found }),
     }
 }
 
-fn open_whole(mut input: Input<'_>, n: usize, payload_len: u32, n_events: u32) -> Result<Opened, BatchError> {
-    let part = "payload";
-    let flawed = |flaw: super::error::Flaw| flaw.within(part);
-    let malformed = |reason| BatchError::Malformed { part, reason };
-    let dictionaries = Dictionaries::numbered(input.varint().map_err(flawed)?)?;
-    let raw = bounded("decompressed size", input.varint().map_err(flawed)?, MAX_BATCH_BYTES)?;
-    let stored = input.varint().map_err(flawed)?;
-    let text = input.varint().map_err(flawed)?;
-    bounded("decompressed size", u64::from(raw).saturating_add(text), MAX_BATCH_BYTES)?;
-    if n != payload_len as usize {
-        return Err(BatchError::NotFetched { part, start: 0, end: payload_len });
-    }
-    if stored > u64::from(raw) {
-        return Err(malformed("its columns are larger in it than decompressed"));
-    }
-    let bytes = input.bytes(stored as usize).map_err(flawed)?;
-    let dictionary = dictionaries.as_ref().map(|both| both.of(Part::Columns));
-    let columns: Bytes = block::restore(part, bytes, raw as usize, dictionary)?.into_owned().into();
-    let mut inside = Input::new(&columns);
+fn open_whole(frames: &Frames<'_>, payload_len: u32, n_events: u32) -> Result<Opened, BatchError> {
+    let malformed = |reason| BatchError::Malformed { part: "payload", reason };
+    let raw: Bytes = frames.columns()?.into_owned().into();
+    let mut inside = Input::new(&raw);
     let mut directory = Directory::read(&mut inside, n_events, false)?;
-    let at = columns.len() - inside.len();
+    let at = raw.len() - inside.len();
     if directory.blocks.get(COLUMNS_BLOCK).is_none_or(|block| block.raw as usize != inside.len()) {
         return Err(malformed("its columns do not add up to their size"));
     }
+    let n_text = frames.stored_text.len() as u32;
     match directory.blocks.get_mut(STRINGS_BLOCK) {
-        Some(block) if u64::from(block.raw) == text && input.len() <= block.raw as usize => {
-            block.stored = input.len() as u32;
-        }
+        Some(block) if block.raw == frames.text && n_text <= block.raw => block.stored = n_text,
         _ => return Err(malformed("its strings do not add up to their size")),
     }
-    let blocks_at = (n - input.len()) as u32;
-    Ok(Opened { directory, blocks_at, whole: Some(Whole { columns: columns.slice(at..), dictionaries }) })
+    let whole = Whole { columns: raw.slice(at..), raw, dictionaries: frames.dictionaries };
+    Ok(Opened { directory, blocks_at: payload_len - n_text, whole: Some(whole) })
 }
 
 fn open_parted(
@@ -240,21 +313,6 @@ fn open_parted(
 /// See [`BatchError`]; a parted payload is answered with [`BatchError::Form`].
 #[cfg(feature = "sample")]
 pub fn decompressed(sealed: &super::Sealed) -> Result<(Vec<u8>, Vec<u8>), BatchError> {
-    let part = "payload";
-    let flawed = |flaw: super::error::Flaw| flaw.within(part);
-    let mut input = Input::new(&sealed.payload);
-    match input.byte() {
-        Ok(WHOLE) => {}
-        other => return Err(BatchError::Form { found: other.unwrap_or_default() }),
-    }
-    input.bytes(HEAD - 1).map_err(flawed)?;
-    let dictionaries = Dictionaries::numbered(input.varint().map_err(flawed)?)?;
-    let mut next =
-        || input.varint().map_err(flawed).and_then(|n| bounded("decompressed size", n, MAX_BATCH_BYTES));
-    let [raw, stored, text] = [next()?, next()?, next()?];
-    let of = |part| dictionaries.as_ref().map(|both| both.of(part));
-    let bytes = input.bytes(stored as usize).map_err(flawed)?;
-    let columns = block::restore(part, bytes, raw as usize, of(Part::Columns))?.into_owned();
-    let strings = block::restore(part, input.rest(), text as usize, of(Part::Strings))?.into_owned();
-    Ok((columns, strings))
+    let (columns, text) = Frames::read(&sealed.payload, sealed.payload.len() as u32)?.restore()?;
+    Ok((columns.into_owned(), text.into_owned()))
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::column::Column;
 use super::dictionary::Dictionaries;
-use super::directory::{COLUMNS_BLOCK, Directory, EVENTS, GROUPS, STRINGS, SUBJECTS, column_type};
+use super::directory::{
+    COLUMNS_BLOCK, Directory, EVENTS, GROUPS, STRINGS, STRINGS_BLOCK, SUBJECTS, column_type,
+};
 use super::error::{BatchError, bounded};
 use super::events::{self, Events};
 use super::group::Group;
@@ -14,6 +16,7 @@ use super::payload::{self, Opened};
 use super::spans::PartSpans;
 use super::strings::Strings;
 use super::subjects::{self, Subjects};
+use super::sum::Content;
 use super::{Header, Sealed};
 use crate::event::Event;
 use crate::field::Field;
@@ -33,8 +36,8 @@ pub struct Batch {
     /// Where the blocks begin in the payload.
     blocks_at: u32,
     payload_len: u32,
-    /// In a payload of a whole: what its strings are decompressed with.
-    whole: Option<Option<Dictionaries>>,
+    /// In a payload of a whole: its directory and columns, and what its strings are decompressed with.
+    whole: Option<(Bytes, Option<Dictionaries>)>,
     /// What was fetched of the payload, with where it begins, ascending.
     slices: Vec<(u32, Bytes)>,
     blocks: Vec<OnceLock<Bytes>>,
@@ -78,7 +81,7 @@ impl Batch {
             if let Some(block) = blocks.get(COLUMNS_BLOCK) {
                 let _ = block.set(whole.columns);
             }
-            whole.dictionaries
+            (whole.raw, whole.dictionaries)
         });
         let columns = directory.parts.iter().map(|_| OnceLock::new()).collect();
         let by_column = directory.parts.iter().map(|_| OnceLock::new()).collect();
@@ -101,15 +104,22 @@ impl Batch {
         })
     }
 
-    /// Checks everything that can be checked: the checksum, and that every part decodes. What ingest does
+    /// Checks everything that can be checked: the sum, and that every part decodes. What ingest does
     /// before it stores a batch.
     ///
     /// # Errors
     /// See [`BatchError`].
     pub fn validate(sealed: &Sealed) -> Result<Self, BatchError> {
         bounded("payload size", sealed.payload.len() as u64, MAX_FRAME_BYTES)?;
-        payload::verify(&sealed.header, &sealed.payload)?;
         let batch = Self::open(sealed)?;
+        let content = match &batch.whole {
+            Some((columns, _)) => {
+                let text = batch.block(STRINGS_BLOCK, "strings")?;
+                Some(Content { columns, text })
+            }
+            None => None,
+        };
+        payload::verify(&sealed.header, &sealed.payload, content)?;
         batch.strings()?;
         batch.subjects()?;
         batch.events()?;
@@ -250,7 +260,7 @@ impl Batch {
 
     /// Where its parts lie in the payload, so that a store can fetch only some of them.
     pub fn spans(&self) -> PartSpans {
-        PartSpans::new(&self.directory, self.blocks_at, self.whole.map(|_| self.payload_len))
+        PartSpans::new(&self.directory, self.blocks_at, self.whole.as_ref().map(|_| self.payload_len))
     }
 }
 

@@ -43,7 +43,6 @@ impl<'a> Input<'a> {
         self.0.is_empty()
     }
 
-    #[cfg(feature = "sample")]
     pub(super) fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -104,7 +104,11 @@ impl Predicate {
         match &leaf.test {
             Test::Text(n) => match self.texts.get(*n) {
                 Some(TextTest::OneOf(values)) => {
-                    Candidates::any(values.iter().map(|value| term(class, value)).collect())
+                    let of = |value: &Box<[u8]>| match class {
+                        Class::File => of_file(Some(value), Some(value)),
+                        _ => term(class, value),
+                    };
+                    Candidates::any(values.iter().map(of).collect())
                 }
                 Some(TextTest::Like(pattern)) => of_pattern(class, pattern),
                 None => Candidates::Any,
@@ -141,18 +145,25 @@ fn class_of(field: Field) -> Option<Class> {
 /// What is known of a path by a pattern: the directory it is in, and its last part.
 fn of_pattern(class: Class, pattern: &Pattern) -> Candidates {
     let Some((name, directory)) = term::path_classes(class) else { return Candidates::Any };
-    let mut terms = Vec::new();
-    if let Some(prefix) = pattern.prefix()
-        && let Some(bytes) = term::directories(&prefix).last()
-    {
-        terms.push(Candidates::Term { class: directory, bytes: bytes.to_vec() });
+    let prefix = pattern.prefix();
+    let suffix = pattern.suffix().filter(|suffix| suffix.contains(&b'/'));
+    if class == Class::File {
+        return of_file(prefix.as_deref(), suffix.as_deref());
     }
-    if let Some(suffix) = pattern.suffix()
-        && suffix.contains(&b'/')
-    {
-        terms.push(Candidates::Term { class: name, bytes: term::base_name(&suffix).to_vec() });
-    }
-    Candidates::all(terms)
+    let above = prefix.as_ref().and_then(|prefix| term::directories(prefix).last());
+    let above = above.map(|bytes| Candidates::Term { class: directory, bytes: bytes.to_vec() });
+    let last = suffix.map(|suffix| term::base_name(&suffix).to_vec());
+    let last = last.map(|bytes| Candidates::Term { class: name, bytes });
+    Candidates::all(above.into_iter().chain(last).collect())
+}
+
+/// The same for a file whose path begins and ends so.
+fn of_file(prefix: Option<&[u8]>, suffix: Option<&[u8]>) -> Candidates {
+    let term = |class, bytes: &[u8]| Candidates::Term { class, bytes: bytes.to_vec() };
+    let above = prefix.and_then(|prefix| term::directories(prefix).last());
+    let last = suffix.and_then(term::file_name);
+    let above = above.map(|bytes| term(Class::FileDirectory, bytes));
+    Candidates::all(above.into_iter().chain(last.map(|bytes| term(Class::FileName, bytes))).collect())
 }
 
 fn of_address(class: Class, test: &AddressTest) -> Candidates {
@@ -214,6 +225,10 @@ mod tests {
         check("file.path:/etc/*", expect!["FileDirectory:/etc/"]);
         check("file.path:/etc/ssh/ss*/config", expect!["(FileDirectory:/etc/ssh/ and FileName:config)"]);
         check("process.executable:*/bash", expect!["ExecutableName:bash"]);
+        check("file.path:/etc/ssh/config", expect!["(FileDirectory:/etc/ssh/ and FileName:config)"]);
+        check("file.path:/proc/4711/status", expect!["(FileDirectory:/proc/ and FileName:status)"]);
+        check("file.path:(/base/16384 or x)", expect!["(FileDirectory:/base/ or FileName:x)"]);
+        check("file.path:*/4711", expect!["any"]);
         check("file.path:/*", expect!["any"]);
         check("file.path:/etc*", expect!["any"]);
         check("source.ip:10.1.2.0/23", expect![[r"SourceNetwork:\x10\n\x01\x00\x00"]]);

@@ -35,7 +35,7 @@ impl Batch {
         Ok(block.slice(range))
     }
 
-    fn block(&self, place: usize, name: &'static str) -> Result<&Bytes, BatchError> {
+    pub(super) fn block(&self, place: usize, name: &'static str) -> Result<&Bytes, BatchError> {
         let missing = BatchError::Malformed { part: name, reason: "its block is missing" };
         let (Some(cell), Some(block)) = (self.blocks.get(place), self.directory.blocks.get(place)) else {
             return Err(missing);
@@ -44,8 +44,8 @@ impl Batch {
             let before = self.directory.blocks.iter().take(place).map(|block| block.stored).sum::<u32>();
             let start = self.blocks_at + before;
             let stored = self.fetched(start..start + block.stored, name)?;
-            let dictionaries = self.whole.flatten();
-            let dictionary = dictionaries.as_ref().map(|both| both.of(dictionary::Part::Strings));
+            let dictionaries = self.whole.as_ref().and_then(|(_, dictionaries)| dictionaries.as_ref());
+            let dictionary = dictionaries.map(|both| both.of(dictionary::Part::Strings));
             Ok(match block::restore(name, &stored, block.raw as usize, dictionary)? {
                 Cow::Borrowed(_) => stored,
                 Cow::Owned(bytes) => bytes.into(),
