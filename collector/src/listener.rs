@@ -4,7 +4,7 @@
 //! stored. What it does decide is who gets in:
 //!
 //! - A client whose address is not proven is asked to prove it (Retry) once many handshakes are in
-//!   progress; above a bound it is refused.
+//!   progress; above a bound it is refused, and the bound is low while this program gets too little CPU.
 //! - Without a certificate of the fleet's authority the TLS handshake fails; `identify` then says
 //!   which host it is and whether it may connect.
 //! - One certificate may have several sessions: a sensor that lost its connection is back before the
@@ -17,6 +17,8 @@ mod connection;
 mod delivery;
 mod limits;
 mod noise;
+mod pace;
+mod pulse;
 mod read;
 mod sessions;
 mod transport;
@@ -28,7 +30,7 @@ pub use sessions::{Connected, Sessions};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use quinn::{Endpoint, Incoming, VarInt};
@@ -41,6 +43,7 @@ use uuid::Uuid;
 use wire::frame::Code;
 
 use self::noise::Noise;
+use self::pulse::Pulse;
 
 /// Decides who a certificate chain that the TLS layer has verified belongs to, and whether it may
 /// connect now. Called twice for each connection; must not block.
@@ -160,10 +163,14 @@ impl Listener {
         info!(%listen, "listening for sensors on UDP {listen}");
         let tasks = TaskTracker::new();
         let mut is_tls_watched = true;
+        let mut pulse = Pulse::new(Instant::now());
         loop {
             tokio::select! {
                 incoming = endpoint.accept() => match incoming {
-                    Some(incoming) => shared.clone().consider(incoming, &tasks),
+                    Some(incoming) => {
+                        let most = pulse.most_handshakes(Instant::now(), &shared.limits);
+                        shared.clone().consider(incoming, most, &tasks);
+                    }
                     None => break,
                 },
                 changed = tls.changed(), if is_tls_watched => {
@@ -173,6 +180,7 @@ impl Listener {
                         Err(e) => error!(error = %e, "cannot use the renewed certificate; the old one stays"),
                     }
                 }
+                () = tokio::time::sleep_until(pulse.next().into()) => pulse.beat(Instant::now()),
                 () = shutdown.cancelled() => break,
             }
         }
@@ -184,10 +192,14 @@ impl Listener {
 }
 
 impl Shared {
-    /// Decides what to do with a first packet, before anything is spent on it.
-    fn consider(self: Arc<Self>, incoming: Incoming, tasks: &TaskTracker) {
+    /// Decides what to do with a first packet, before anything is spent on it; `most` handshakes may be in progress.
+    fn consider(self: Arc<Self>, incoming: Incoming, most: usize, tasks: &TaskTracker) {
         let in_progress = self.limits.max_handshakes - self.handshakes.available_permits();
         gauge!("collector_handshake_pending").set(in_progress as f64);
+        if in_progress >= most {
+            counter!("collector_handshake_refused_total", "reason" => "busy").increment(1);
+            return incoming.refuse();
+        }
         if in_progress >= self.limits.retry_above && incoming.may_retry() {
             counter!("collector_handshake_retried_total").increment(1);
             // An error only says that it was validated already, which `may_retry` has asked.

@@ -40,6 +40,9 @@ use self::delivery::Sent;
 use self::rate::Bucket;
 use self::stream::Stream;
 
+/// A deadline seen this much too late says that we did not run, and nothing of the sensor.
+pub(crate) const OVERSLEPT: Duration = Duration::from_millis(250);
+
 /// A stream of the session's host.
 pub type Key = (Epoch, Lane);
 
@@ -61,6 +64,8 @@ pub struct Session {
     /// When the host's certificate ends.
     expires: Instant,
     last_heard: Instant,
+    /// When the deadlines were last looked at.
+    last_looked: Instant,
     control_rate: Bucket,
     wire_rate: Bucket,
     streams: HashMap<Key, Stream>,
@@ -93,6 +98,7 @@ impl Session {
             phase: Phase::Greeting,
             expires: now.checked_add(expires_in).unwrap_or(far),
             last_heard: now,
+            last_looked: now,
             control_rate: Bucket::new(now, limits.control_frames),
             wire_rate: Bucket::new(now, limits.data_streams),
             streams: HashMap::new(),
@@ -113,6 +119,10 @@ impl Session {
             return;
         }
         self.last_heard = now.at;
+        // Frames come before deadlines, and this one holds however many come.
+        if now.at >= self.expires {
+            return self.close(Code::NOT_ALLOWED, "the certificate has ended");
+        }
         if !self.control_rate.take(now.at) {
             return self.close(Code::TOO_MANY_STREAMS, "too many control frames");
         }
@@ -130,8 +140,15 @@ impl Session {
         self.ration.set_window(window);
     }
 
-    /// Acts on the deadlines that have passed.
+    /// Acts on the deadlines that have passed. When that is much later than they asked for, we were stopped or starved
+    /// of CPU: what the sensor said meanwhile may still wait to be read, so its silence counts from now.
     pub fn handle_timeout(&mut self, now: Now) {
+        if self.poll_timeout().is_some_and(|asked| now.at >= asked + OVERSLEPT) {
+            self.last_heard = now.at;
+            let first = now.at + self.limits.first_frame;
+            self.wires.values_mut().filter_map(|wire| wire.as_mut().err()).for_each(|by| *by = first);
+        }
+        self.last_looked = now.at;
         let is_due = |at: Instant| now.at >= at;
         match self.phase {
             Phase::Closed => {}
@@ -170,7 +187,9 @@ impl Session {
         }
         let firsts = self.wires.values().filter_map(|wire| wire.err());
         let stalls = self.streams.values().filter_map(Stream::retry_at).filter(|_| !self.is_looking_up);
-        firsts.chain(stalls).chain([self.expires, self.deadline()]).min()
+        // Asked for while a sensor is silent, so that it shows when we do not run.
+        let look = self.last_heard.max(self.last_looked) + self.limits.heartbeat * 2;
+        firsts.chain(stalls).chain([self.expires, self.deadline(), look]).min()
     }
 
     /// Whether a `Welcome` was sent and the session has not ended.

@@ -25,8 +25,9 @@ use crate::session::{Limits, Now, Output, Session};
 
 /// How long the last frames may take to be received before the connection is closed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a control frame may take to leave.
-const WRITE: Duration = Duration::from_secs(5);
+
+/// How many reports may wait before no more data is taken: a tombstone can cause one.
+const MAX_REPORTS: usize = 16;
 
 type LookedUp = Result<Vec<Watermark>, LookupError>;
 type Answer = (u64, Result<Outcome, oneshot::error::RecvError>);
@@ -43,6 +44,8 @@ struct Driver<'a> {
     host_name: Arc<str>,
     registration: Option<Registration<'a>>,
     queue: VecDeque<Delivery>,
+    /// What is to be told of this host: it waits here, so that the session goes on while nobody takes it.
+    reports: VecDeque<HostReport>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     look_up: Option<BoxFuture<'a, LookedUp>>,
     ended: Option<(Code, String)>,
@@ -67,6 +70,7 @@ pub(super) async fn drive(shared: &Shared, connection: Connection, identity: Hos
         host_name: Arc::from(""),
         registration: None,
         queue: VecDeque::new(),
+        reports: VecDeque::new(),
         answers: FuturesUnordered::new(),
         look_up: None,
         ended: None,
@@ -101,11 +105,24 @@ impl Driver<'_> {
                     None => std::future::pending().await,
                 }
             };
+            // What waits to be read comes before the deadlines: when we come late, that says nothing of the sensor. What
+            // a sensor sends is bounded by its credit and rates, so what comes after it gets its turn.
             tokio::select! {
+                biased;
+                code = cut => self.session.close(code, "this session was cut"),
+                () = self.shared.shutdown.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    self.session.close(Code::SHUTDOWN, "the collector stops");
+                }
                 frame = control.next() => match frame {
                     Ok(Some(frame)) => self.session.handle_control(now(), frame),
                     Ok(None) => self.session.close(Code::OUT_OF_ORDER, "the control stream has ended"),
                     Err(e) => self.failed(&e),
+                },
+                Some((wire, frame)) = frames.recv(), if self.reports.len() < MAX_REPORTS => match frame {
+                    Ok(frame) => self.session.handle_data(now(), wire, frame),
+                    Err(None) => self.session.handle_wire_closed(wire),
+                    Err(Some(e)) => self.failed(&e),
                 },
                 stream = self.connection.accept_uni() => match stream {
                     Ok(stream) => {
@@ -115,11 +132,6 @@ impl Driver<'_> {
                         tokio::spawn(read_wire(last_wire, reader, to_us.clone()));
                     }
                     Err(e) => return lost(&e),
-                },
-                Some((wire, frame)) = frames.recv() => match frame {
-                    Ok(frame) => self.session.handle_data(now(), wire, frame),
-                    Err(None) => self.session.handle_wire_closed(wire),
-                    Err(Some(e)) => self.failed(&e),
                 },
                 Some((delivery, outcome)) = self.answers.next(), if !self.answers.is_empty() => {
                     self.session.handle_outcome(now(), delivery, outcome.ok());
@@ -137,12 +149,13 @@ impl Driver<'_> {
                     }
                     self.session.handle_watermarks(now(), found.ok());
                 }
-                () = sleep_until(wake.into()) => self.session.handle_timeout(now()),
-                code = cut => self.session.close(code, "this session was cut"),
-                () = self.shared.shutdown.cancelled(), if !is_stopping => {
-                    is_stopping = true;
-                    self.session.close(Code::SHUTDOWN, "the collector stops");
+                permit = self.shared.sink.reports.reserve(), if !self.reports.is_empty() => {
+                    match (permit, self.reports.pop_front()) {
+                        (Ok(permit), Some(report)) => permit.send(report),
+                        _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
+                    }
                 }
+                () = sleep_until(wake.into()) => self.session.handle_timeout(now()),
             }
         }
     }
@@ -174,23 +187,23 @@ impl Driver<'_> {
                     let (host, host_name) = (self.identity, self.host_name.clone());
                     self.queue.push_back(Delivery { host, host_name, received_at, epoch, lane, item, reply });
                 }
-                Output::Connected(hello) => self.connected(hello).await?,
+                Output::Connected(hello) => self.connected(hello)?,
                 Output::Heartbeat(facts) => {
                     let window = self.shared.limits.window(self.shared.sessions.n_live());
                     self.session.handle_window(window);
                     let (host, at) = (self.identity, now().wall);
                     // The next one says more, so a full channel loses nothing.
                     drop(self.shared.sink.reports.try_send(HostReport::Heartbeat { host, at, facts }));
-                    self.look_for_clones().await;
+                    self.look_for_clones();
                 }
-                Output::Finding(finding) => self.found(finding).await,
+                Output::Finding(finding) => self.found(finding),
                 Output::Ended { code, reason } => self.ended = Some((code, reason)),
             }
         }
         Ok(())
     }
 
-    async fn connected(&mut self, hello: Box<wire::frame::sensor::Hello>) -> Result<(), (Code, String)> {
+    fn connected(&mut self, hello: Box<wire::frame::sensor::Hello>) -> Result<(), (Code, String)> {
         let address = self.connection.remote_address();
         let at = now().wall;
         self.host_name = Arc::from(hello.host_name.as_str());
@@ -212,23 +225,23 @@ impl Driver<'_> {
         counter!("collector_session_started_total").increment(1);
         info!(host.id = %self.identity.host, %address, sensor.version = hello.sensor_version.escape_debug().to_string(),
             "host {} connected", self.identity.host);
-        self.report(HostReport::Connected { host: self.identity, address, at, hello }).await;
+        self.reports.push_back(HostReport::Connected { host: self.identity, address, at, hello });
         Ok(())
     }
 
     /// Whether another session of this certificate began while this one lived on.
-    async fn look_for_clones(&mut self) {
+    fn look_for_clones(&mut self) {
         let Some(registration) = &self.registration else { return };
         if let Some((ours, theirs)) = registration.take_challenger(Instant::now()) {
             let finding = Finding::Cloned {
                 boots: [ours.boot, theirs.boot],
                 addresses: [self.connection.remote_address(), theirs.address],
             };
-            self.found(finding).await;
+            self.found(finding);
         }
     }
 
-    async fn found(&mut self, finding: Finding) {
+    fn found(&mut self, finding: Finding) {
         let name = match finding {
             Finding::Cloned { .. } => "cloned",
             Finding::BrokenChain { .. } => "broken_chain",
@@ -237,16 +250,11 @@ impl Driver<'_> {
         if let Some(n_suppressed) = self.shared.noise.may_log(Instant::now()) {
             warn!(host.id = %self.identity.host, ?finding, n_suppressed, "what should not be");
         }
-        self.report(HostReport::Finding { host: self.identity, at: now().wall, finding }).await;
-    }
-
-    async fn report(&mut self, report: HostReport) {
-        // An error means that the collector stops.
-        drop(self.shared.sink.reports.send(report).await);
+        self.reports.push_back(HostReport::Finding { host: self.identity, at: now().wall, finding });
     }
 
     async fn say(&mut self, frame: &FromCollector) -> Result<(), (Code, String)> {
-        match timeout(WRITE, self.control.write_all(&encode(frame))).await {
+        match timeout(self.shared.limits.session.idle, self.control.write_all(&encode(frame))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(quinn::WriteError::ConnectionLost(e))) => Err(lost(&e)),
             Ok(Err(_)) => Err((Code::OUT_OF_ORDER, "the control stream was stopped".into())),
@@ -269,7 +277,11 @@ impl Driver<'_> {
         }
         if self.registration.take().is_some() {
             gauge!("collector_session_live").set(self.shared.sessions.n_live() as f64);
-            self.report(HostReport::Disconnected { host: self.identity, at: now().wall, code }).await;
+            self.reports.push_back(HostReport::Disconnected { host: self.identity, at: now().wall, code });
+        }
+        for report in self.reports {
+            // An error means that the collector stops.
+            drop(self.shared.sink.reports.send(report).await);
         }
     }
 }

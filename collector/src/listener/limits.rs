@@ -19,9 +19,12 @@ pub struct ListenerLimits {
     pub max_connections: usize,
     /// Handshakes in progress.
     pub max_handshakes: usize,
+    /// Handshakes in progress while this program gets too little CPU.
+    pub max_handshakes_late: usize,
     /// Handshakes in progress above which addresses have to be proven first.
     pub retry_above: usize,
-    /// How long a handshake may take.
+    /// How long a handshake may take: as long as the most patient sensor waits, as one given up has cost both all
+    /// the same.
     pub handshake: Duration,
     /// Sessions of one host.
     pub max_sessions_per_host: usize,
@@ -37,8 +40,9 @@ impl Default for ListenerLimits {
             least_window: Credit { bytes: 64 << 10, batches: 8 },
             max_connections: 20_000,
             max_handshakes: 512,
+            max_handshakes_late: 32,
             retry_above: 64,
-            handshake: Duration::from_secs(5),
+            handshake: Duration::from_secs(12),
             max_sessions_per_host: 4,
             least_rate: 2 << 10,
         }

@@ -33,7 +33,9 @@ pub(super) fn server(
 }
 
 fn transport(limits: &ListenerLimits) -> TransportConfig {
-    let idle = u32::try_from(limits.session.idle.as_millis()).unwrap_or(u32::MAX);
+    // The session, which notices when it was we who did not run, gives a connection up sooner.
+    let idle = limits.session.idle * 2;
+    let idle = u32::try_from(idle.as_millis()).unwrap_or(u32::MAX);
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(1))

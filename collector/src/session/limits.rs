@@ -33,9 +33,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            first_frame: Duration::from_secs(5),
+            first_frame: Duration::from_secs(15),
             heartbeat: Duration::from_secs(3),
-            idle: Duration::from_secs(10),
+            // Many heartbeats: a session that nobody needs costs less than a handshake.
+            idle: Duration::from_secs(30),
             window: Credit { bytes: 4 << 20, batches: 256 },
             // The frame's own fields take a few bytes of its bound.
             max_batch_bytes: MAX_FRAME_BYTES - 64,

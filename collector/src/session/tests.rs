@@ -72,9 +72,16 @@ impl Rig {
         std::iter::from_fn(|| self.session.poll_output()).collect()
     }
 
+    /// Every deadline up to then is met in time, and nothing comes.
     fn timeout(&mut self, ms: u64) -> Option<Code> {
-        self.session.handle_timeout(self.at(ms));
-        ended(&self.outputs())
+        let until = self.at(ms);
+        while let Some(at) = self.session.poll_timeout().filter(|asked| *asked <= until.at) {
+            self.session.handle_timeout(Now { at, ..until });
+            if let Some(code) = ended(&self.outputs()) {
+                return Some(code);
+            }
+        }
+        None
     }
 }
 
@@ -103,13 +110,25 @@ fn stored(next_seq: u64) -> Option<Outcome> {
 
 #[test]
 fn deadlines_end_a_session_that_says_nothing() {
-    assert_eq!(Rig::new().timeout(4_999), None);
-    assert_eq!(Rig::new().timeout(5_000), Some(Code::TOO_SLOW));
-    assert_eq!(Rig::live().timeout(9_999), None);
-    assert_eq!(Rig::live().timeout(10_001), Some(Code::TOO_SLOW));
+    assert_eq!(Rig::new().timeout(14_999), None);
+    assert_eq!(Rig::new().timeout(15_000), Some(Code::TOO_SLOW));
+    assert_eq!(Rig::live().timeout(29_999), None);
+    assert_eq!(Rig::live().timeout(30_001), Some(Code::TOO_SLOW));
     let mut rig = Rig::live();
     rig.session.handle_wire(rig.at(2), 1);
-    assert_eq!(rig.timeout(5_002), Some(Code::TOO_SLOW), "a data stream without a first frame");
+    assert_eq!(rig.timeout(15_002), Some(Code::TOO_SLOW), "a data stream without a first frame");
+}
+
+#[test]
+fn who_overslept_hears_the_sensor_out_before_giving_it_up() {
+    let mut rig = Rig::live();
+    rig.session.handle_wire(rig.at(2), 1);
+    rig.session.handle_timeout(rig.at(60_000));
+    assert_eq!(ended(&rig.outputs()), None, "the first frame may wait to be read");
+    let open = Open { epoch: KEY.0, lane: KEY.1, from: 0 };
+    rig.session.handle_data(rig.at(60_001), 1, Data::Open(open));
+    assert_eq!(rig.timeout(90_000), None);
+    assert_eq!(rig.timeout(90_001), Some(Code::TOO_SLOW), "it said nothing then either");
 }
 
 #[test]
@@ -121,6 +140,16 @@ fn a_session_ends_with_its_certificate() {
         assert_eq!(rig.timeout(t), None);
     }
     assert_eq!(rig.timeout(3_600_000), Some(Code::NOT_ALLOWED));
+}
+
+#[test]
+fn frames_without_end_do_not_outlive_the_certificate() {
+    let mut rig = Rig::live();
+    let heartbeat = Heartbeat { sent: WallTime::default(), facts: Facts::default() };
+    rig.session.handle_control(rig.at(3_599_999), heartbeat.clone().into());
+    assert_eq!(ended(&rig.outputs()), None);
+    rig.session.handle_control(rig.at(3_600_000), heartbeat.into());
+    assert_eq!(ended(&rig.outputs()), Some(Code::NOT_ALLOWED));
 }
 
 #[test]
