@@ -21,7 +21,7 @@ mod stream;
 
 pub use finding::Finding;
 pub use output::{Output, Want, Wire};
-pub use reconnect::Reconnect;
+pub use reconnect::{Attempt, Reconnect};
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -37,8 +37,11 @@ use self::stream::Stream;
 use crate::outbox::Holdings;
 use crate::spool::{Parcel, StreamKey};
 
-/// How long a collector may take to answer a `Hello`.
-pub const WELCOME_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a collector may take to answer a `Hello`: it asks its store.
+pub const WELCOME_DEADLINE: Duration = Duration::from_secs(15);
+/// A deadline seen this much too late says that we did not run, and nothing of the collector. Less than what a deadline
+/// comes after a heartbeat: whoever sleeps from before the one until after the other is seen to have slept.
+const OVERSLEPT: Duration = Duration::from_millis(250);
 /// Restarts of one stream without anything new acknowledged, after which the session ends.
 const MAX_IDLE_RESTARTS: u32 = 8;
 
@@ -66,6 +69,7 @@ pub struct Session {
     heartbeat: Duration,
     next_heartbeat: BootTime,
     last_heard: BootTime,
+    patience: u32,
     probe: Option<Now>,
     clock: ClockFilter,
     out: VecDeque<Output>,
@@ -96,6 +100,7 @@ impl Session {
             heartbeat: WELCOME_DEADLINE,
             next_heartbeat: now.boot,
             last_heard: now.boot,
+            patience: 1,
             probe: Some(now),
             clock: ClockFilter::default(),
             out: VecDeque::new(),
@@ -103,6 +108,13 @@ impl Session {
         session.handle_holdings(holdings);
         session.out.push_back(Output::Control(hello.into()));
         session
+    }
+
+    /// Lets the collector be silent for so many times as long as usual.
+    #[must_use]
+    pub fn with_patience(mut self, patience: u32) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Takes note of what the outbox holds now.
@@ -204,10 +216,12 @@ impl Session {
         }
     }
 
-    /// Acts on the deadlines that have passed.
+    /// Acts on the deadlines that have passed. When that is much later than they asked for, we were stopped or starved
+    /// of CPU: what the collector said meanwhile may still wait to be read, so its silence counts from now.
     pub fn handle_timeout(&mut self, now: Now) {
-        if self.phase == Phase::Closed {
-            return;
+        let Some(asked) = self.poll_timeout() else { return };
+        if now.boot >= after(asked, OVERSLEPT) {
+            self.last_heard = now.boot;
         }
         if now.boot >= self.deadline() {
             let reason = match self.phase {
@@ -254,7 +268,7 @@ impl Session {
         match self.phase {
             Phase::Greeting => after(self.last_heard, WELCOME_DEADLINE),
             // One reply may get lost in a restart of the network; a second is a dead collector.
-            _ => after(self.last_heard, self.heartbeat * 2 + Duration::from_millis(500)),
+            _ => after(self.last_heard, (self.heartbeat * 2 + Duration::from_millis(500)) * self.patience),
         }
     }
 

@@ -29,7 +29,7 @@ use tracing::{info, warn};
 
 use crate::clock::Reading;
 use crate::outbox::Outbox;
-use crate::session::{Now, Reconnect};
+use crate::session::{Attempt, Now, Reconnect};
 
 /// An outage of this length that left more than [`BACKLOG_BYTES`] asks for a new epoch.
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -76,23 +76,19 @@ pub async fn run(config: UplinkConfig, outbox: Arc<Outbox>, link: Arc<Link>, shu
     let mut reconnect = Reconnect::new(config.collectors.len());
     let mut out_since = now().boot;
     let mut again = None;
+    let mut ended = None;
     while !shutdown.is_cancelled() {
         // A session that ended only to take up a new certificate goes on where it was.
-        let (collector, pause) = match again.take() {
-            Some(collector) => (collector, Duration::ZERO),
-            None => {
-                let attempt = reconnect.next_attempt(now().boot, rand::random());
-                (attempt.collector, attempt.pause)
-            }
-        };
-        let Some(address) = config.collectors.get(collector) else { continue };
+        let attempt =
+            again.take().unwrap_or_else(|| reconnect.next_attempt(now().boot, ended.take(), rand::random()));
+        let Some(address) = config.collectors.get(attempt.collector) else { continue };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(attempt.pause) => {}
             () = shutdown.cancelled() => return,
         }
         let mut tls = config.tls.clone();
         let current = tls.borrow_and_update().clone();
-        let connecting = connect::connect(address, current);
+        let connecting = connect::connect(address, current, attempt.patience);
         let connected = tokio::select! {
             connected = connecting => connected,
             () = shutdown.cancelled() => return,
@@ -107,6 +103,7 @@ pub async fn run(config: UplinkConfig, outbox: Arc<Outbox>, link: Arc<Link>, shu
                     tls: &mut tls,
                     shutdown: &shutdown,
                     out_since,
+                    silence: attempt.silence,
                 };
                 let hello = hello(&config.about);
                 let end = run.drive(connection, hello, || reconnect.handle_up(now().boot)).await;
@@ -114,9 +111,10 @@ pub async fn run(config: UplinkConfig, outbox: Arc<Outbox>, link: Arc<Link>, shu
                 drop(tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await);
                 counter!("sensor_session_ended_total", "code" => end.code.name()).increment(1);
                 if end.is_renewal {
-                    again = Some(collector);
+                    again = Some(Attempt { pause: Duration::ZERO, ..attempt });
                     continue;
                 }
+                ended = Some(end.code);
                 if end.was_live {
                     out_since = now().boot;
                 }

@@ -92,15 +92,26 @@ fn ended(outputs: &[Output]) -> Option<Code> {
     })
 }
 
+/// Every deadline up to then is met in time, and nothing comes.
+fn run_alone(session: &mut Session, until_ms: u64) -> Option<Code> {
+    while let Some(asked) = session.poll_timeout().filter(|asked| *asked <= at(until_ms).boot) {
+        session.handle_timeout(Now { boot: asked, wall: WallTime::default() });
+        if let Some(code) = ended(&outputs(session)) {
+            return Some(code);
+        }
+    }
+    None
+}
+
 #[test]
 fn nothing_leaves_before_the_welcome_and_no_welcome_ends_it() {
     let streams = vec![held(LIVE, Lane::Bulk, 0, 10)];
     let mut session = Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams });
     let out = outputs(&mut session);
     assert!(matches!(out.as_slice(), [Output::Control(FromSensor::Hello(h))] if h.streams.len() == 1));
-    session.handle_timeout(at(4999));
+    session.handle_timeout(at(14_999));
     assert_eq!(outputs(&mut session), []);
-    session.handle_timeout(at(5000));
+    session.handle_timeout(at(15_000));
     assert_eq!(ended(&outputs(&mut session)), Some(Code::TOO_SLOW));
     assert_eq!(session.poll_timeout(), None);
 }
@@ -108,10 +119,24 @@ fn nothing_leaves_before_the_welcome_and_no_welcome_ends_it() {
 #[test]
 fn a_silent_collector_is_given_up_after_two_heartbeats() {
     let (mut session, _) = live_with(vec![], vec![]);
-    session.handle_timeout(at(2400));
-    assert_eq!(ended(&outputs(&mut session)), None);
-    session.handle_timeout(at(2501));
-    assert_eq!(ended(&outputs(&mut session)), Some(Code::TOO_SLOW));
+    assert_eq!(run_alone(&mut session, 2500), None);
+    assert_eq!(run_alone(&mut session, 2501), Some(Code::TOO_SLOW));
+    let (session, _) = live_with(vec![], vec![]);
+    let mut session = session.with_patience(2);
+    assert_eq!(run_alone(&mut session, 5000), None);
+    assert_eq!(run_alone(&mut session, 5001), Some(Code::TOO_SLOW));
+}
+
+#[test]
+fn who_overslept_hears_the_collector_out_before_giving_it_up() {
+    let (mut session, _) = live_with(vec![], vec![]);
+    assert_eq!(run_alone(&mut session, 1500), None);
+    session.handle_timeout(at(20_000));
+    let out = outputs(&mut session);
+    assert_eq!(ended(&out), None);
+    assert!(out.contains(&Output::WantFacts), "the heartbeat is late, not left out");
+    assert_eq!(run_alone(&mut session, 22_499), None);
+    assert_eq!(run_alone(&mut session, 22_500), Some(Code::TOO_SLOW), "it said nothing then either");
 }
 
 #[test]

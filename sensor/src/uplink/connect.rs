@@ -12,7 +12,7 @@ use wire::enrolment::COLLECTOR_NAME;
 
 use super::{resolve, transport};
 
-/// How long one address may take for its handshake.
+/// How long a name may take to be looked up and one address for its handshake, at least.
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// Why there is no connection.
@@ -54,17 +54,21 @@ pub enum ConnectError {
         source: quinn::ConnectionError,
     },
     /// Nobody answered.
-    #[error("{address} does not answer on UDP within {HANDSHAKE:?}")]
+    #[error("{address} does not answer on UDP within {waited:?}")]
     Silent {
         /// The address as configured.
         address: String,
+        /// How long it had.
+        waited: Duration,
     },
 }
 
-/// Connects to the first address that answers. The endpoint has to live as long as the connection.
+/// Connects to the first address that answers, with `patience` times the usual time for each. The endpoint has to live
+/// as long as the connection.
 pub(super) async fn connect(
     address: &str,
     tls: Arc<rustls::ClientConfig>,
+    patience: u32,
 ) -> Result<(Connection, Endpoint), ConnectError> {
     let owned = || address.to_owned();
     let crypto = QuicClientConfig::try_from(tls).map_err(|_| ConnectError::Tls)?;
@@ -75,7 +79,8 @@ pub(super) async fn connect(
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .map_err(|source| ConnectError::Resolve { address: owned(), source })?;
     let endpoint = endpoint().map_err(ConnectError::Socket)?;
-    let mut last = ConnectError::Silent { address: owned() };
+    let waited = HANDSHAKE * patience;
+    let mut last = ConnectError::Silent { address: owned(), waited };
     for at in addresses.into_iter().take(4) {
         let connecting = match endpoint.connect_with(config.clone(), at, COLLECTOR_NAME) {
             Ok(connecting) => connecting,
@@ -84,10 +89,10 @@ pub(super) async fn connect(
                 continue;
             }
         };
-        match tokio::time::timeout(HANDSHAKE, connecting).await {
+        match tokio::time::timeout(waited, connecting).await {
             Ok(Ok(connection)) => return Ok((connection, endpoint)),
             Ok(Err(source)) => last = ConnectError::Handshake { address: owned(), at, source },
-            Err(_) => last = ConnectError::Silent { address: owned() },
+            Err(_) => last = ConnectError::Silent { address: owned(), waited },
         }
     }
     Err(last)

@@ -18,8 +18,8 @@ use super::{End, Link, note_up, now, wire as data};
 use crate::outbox::Outbox;
 use crate::session::{Output, Session, Wire};
 
-/// How long a control frame may take to leave: the collector always reads them.
-const WRITE: Duration = Duration::from_secs(5);
+/// How long a control frame may take to leave: the collector always reads them, if it runs.
+const WRITE: Duration = Duration::from_secs(15);
 /// How long what is held may take to be acknowledged when the sensor stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -33,6 +33,8 @@ pub(super) struct Run<'a> {
     pub(super) shutdown: &'a CancellationToken,
     /// Since when there has been no session.
     pub(super) out_since: BootTime,
+    /// How many times as long as usual the collector may be silent.
+    pub(super) silence: u32,
 }
 
 struct Driver {
@@ -55,7 +57,7 @@ impl Run<'_> {
             Err(_) => return lost(&ConnectionError::TimedOut, false),
         };
         let (written, mut written_wires) = mpsc::unbounded_channel();
-        let session = Session::new(now(), hello, &self.outbox.holdings());
+        let session = Session::new(now(), hello, &self.outbox.holdings()).with_patience(self.silence);
         let mut driver = Driver {
             opener: data::Opener::new(connection.clone()),
             connection,
@@ -83,14 +85,19 @@ impl Run<'_> {
                 continue;
             }
             let wake = wake_at(driver.session.poll_timeout(), last_call);
+            // What waits to be read comes before the deadlines: when we come late, that says nothing of the collector.
+            // They come before what we have to send, of which there may always be more.
             tokio::select! {
+                biased;
+                () = self.shutdown.cancelled(), if last_call.is_none() => {
+                    last_call = Some(Instant::now() + LAST_WORDS);
+                }
                 chunk = read(&mut incoming) => match chunk {
                     Ok(Some(bytes)) => driver.take(&mut decoder, &bytes),
                     Ok(None) => driver.session.close(Code::OUT_OF_ORDER, "the control stream has ended".into()),
                     Err(e) => return lost(&e, driver.was_live),
                 },
-                Some(wire) = written_wires.recv() => driver.session.handle_written(wire),
-                () = self.outbox.changed() => driver.session.handle_holdings(&self.outbox.holdings()),
+                () = sleep_until(wake) => driver.session.handle_timeout(now()),
                 changed = self.tls.changed(), if can_renew => {
                     can_renew = changed.is_ok();
                     is_renewal = can_renew;
@@ -98,10 +105,8 @@ impl Run<'_> {
                         driver.session.close(Code::DONE, "the certificate was renewed".into());
                     }
                 }
-                () = self.shutdown.cancelled(), if last_call.is_none() => {
-                    last_call = Some(Instant::now() + LAST_WORDS);
-                }
-                () = sleep_until(wake) => driver.session.handle_timeout(now()),
+                Some(wire) = written_wires.recv() => driver.session.handle_written(wire),
+                () = self.outbox.changed() => driver.session.handle_holdings(&self.outbox.holdings()),
             }
         }
     }

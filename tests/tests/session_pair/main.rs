@@ -76,6 +76,31 @@ fn what_is_shed_leaves_a_tombstone() {
     play(Chaos { small_outbox: true, disconnects: true, store_is_away: true, ..Chaos::default() }, 800);
 }
 
+/// A program that was stopped, or got no CPU, finds what was sent to it and does not take its own absence for the other
+/// side's. A collector is stopped for longer than a sensor waits that was not disappointed before.
+#[test]
+fn who_is_paused_keeps_the_session() {
+    let sensor = Chaos { sensor_pauses: true, patience: 1, ..Chaos::default() };
+    let collector = Chaos { collector_pauses: true, patience: 4, ..Chaos::default() };
+    for chaos in [sensor, collector] {
+        let mut n_pauses = 0;
+        for seed in seeds() {
+            let mut world = World::new(seed, chaos);
+            (0..800).for_each(|_| world.step());
+            world.settle();
+            world.check_all_accounted_for();
+            assert_eq!(world.n_connections(), 1, "seed {seed}");
+            n_pauses += world.n_pauses();
+        }
+        assert!(n_pauses > seeds().end, "hardly anyone was paused");
+    }
+}
+
+#[test]
+fn an_impatient_sensor_leaves_a_paused_collector_and_loses_nothing() {
+    play(Chaos { collector_pauses: true, sensor_pauses: true, disconnects: true, ..Chaos::default() }, 800);
+}
+
 /// What the database forgot and the sensor no longer holds becomes a tombstone; the rest is sent anew.
 #[test]
 fn a_restored_database_stops_nobody() {

@@ -35,6 +35,10 @@ pub(crate) struct Chaos {
     pub(crate) store_is_restored: bool,
     pub(crate) poison: bool,
     pub(crate) small_outbox: bool,
+    pub(crate) sensor_pauses: bool,
+    pub(crate) collector_pauses: bool,
+    /// How patient sensors are with a collector that is silent; 0 as 1.
+    pub(crate) patience: u32,
 }
 
 impl Chaos {
@@ -47,8 +51,21 @@ impl Chaos {
         store_is_restored: false,
         poison: true,
         small_outbox: true,
+        sensor_pauses: true,
+        collector_pauses: true,
+        patience: 1,
     };
 }
+
+/// One of the two programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    Sensor,
+    Collector,
+}
+
+/// The longest that a program is stopped or gets no CPU.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// One end-to-end connection with both its sessions.
 struct Connection {
@@ -87,6 +104,9 @@ pub(crate) struct World {
     connection: Option<Connection>,
     n_connections: u64,
     n_resends: u64,
+    n_pauses: u64,
+    /// Who does not run now; what is sent to it waits.
+    paused: Option<Side>,
     rejected_booked: u64,
 }
 
@@ -113,6 +133,8 @@ impl World {
             connection: None,
             n_connections: 0,
             n_resends: 0,
+            n_pauses: 0,
+            paused: None,
             rejected_booked: 0,
         };
         world.restart_sensor();
@@ -125,6 +147,10 @@ impl World {
 
     pub(crate) fn n_forgotten(&self) -> u64 {
         self.n_forgotten
+    }
+
+    pub(crate) fn n_pauses(&self) -> u64 {
+        self.n_pauses
     }
 
     pub(crate) fn n_resends(&self) -> u64 {
@@ -142,6 +168,8 @@ impl World {
             161..176 if self.chaos.new_epochs => self.begin_epoch(),
             176..188 if self.chaos.store_is_away => self.is_store_away = !self.is_store_away,
             188..190 if self.chaos.store_is_restored => self.restore_store(),
+            190..194 if self.chaos.sensor_pauses => self.pause(Side::Sensor),
+            194..198 if self.chaos.collector_pauses => self.pause(Side::Collector),
             _ => self.progress(),
         }
         if self.connection.is_none() {
@@ -153,7 +181,7 @@ impl World {
     /// Nothing goes wrong any more; runs until the outbox is empty.
     pub(crate) fn settle(&mut self) {
         self.is_store_away = false;
-        self.chaos = Chaos::default();
+        self.chaos = Chaos { patience: self.chaos.patience, ..Chaos::default() };
         for _ in 0..60_000 {
             self.now += Duration::from_millis(self.rng.random_range(0..20));
             self.progress();
@@ -275,6 +303,23 @@ impl World {
         self.backup.get_or_insert_with(|| self.store.backup());
     }
 
+    /// One program does not run for a while; the other does, and what it sends waits.
+    fn pause(&mut self, side: Side) {
+        // A welcome has a deadline of its own, which is shorter than a pause may be.
+        if !self.connection.as_ref().is_some_and(|connection| connection.sensor.is_live()) {
+            return;
+        }
+        self.n_pauses += 1;
+        self.paused = Some(side);
+        let until = self.now + self.rng.random_range(Duration::ZERO..LONGEST_PAUSE);
+        while self.now < until {
+            self.now += Duration::from_millis(self.rng.random_range(0..100));
+            self.progress();
+            self.pump();
+        }
+        self.paused = None;
+    }
+
     fn connect(&mut self) {
         self.n_connections += 1;
         let hello = Hello {
@@ -293,7 +338,8 @@ impl World {
         let at = self.collector_now().at;
         self.connection = Some(Connection {
             number: self.n_connections,
-            sensor: sensor::Session::new(self.sensor_now(), hello, &self.outbox().holdings()),
+            sensor: sensor::Session::new(self.sensor_now(), hello, &self.outbox().holdings())
+                .with_patience(self.chaos.patience.max(1)),
             collector: collector::Session::new(at, limits, Uuid::nil(), expires_in),
             up: Pipe::new(),
             down: Pipe::new(),
@@ -308,19 +354,20 @@ impl World {
     fn progress(&mut self) {
         let (sensor_now, collector_now) = (self.sensor_now(), self.collector_now());
         let Some(connection) = &mut self.connection else { return };
-        match self.rng.random_range(0..6) {
-            0 => {
+        match (self.rng.random_range(0..6), self.paused) {
+            (1, Some(Side::Sensor)) | (0 | 2..6, Some(Side::Collector)) => {}
+            (0, _) => {
                 for frame in connection.up.arrive(&mut self.rng) {
                     connection.collector.handle_control(collector_now, frame);
                 }
             }
-            1 => {
+            (1, _) => {
                 for frame in connection.down.arrive(&mut self.rng) {
                     self.n_resends += u64::from(matches!(frame, FromCollector::Resend(_)));
                     connection.sensor.handle_frame(sensor_now, frame);
                 }
             }
-            2 => {
+            (2, _) => {
                 let numbers: Vec<u64> = connection.wires.keys().copied().collect();
                 let Some(number) = pick(&mut self.rng, &numbers) else { return };
                 let Some(pipe) = connection.wires.get_mut(&number) else { return };
@@ -332,8 +379,8 @@ impl World {
                     connection.collector.handle_wire_closed(number);
                 }
             }
-            3 => self.commit(),
-            4 => {
+            (3, _) => self.commit(),
+            (4, _) => {
                 if let Some((delivery, outcome)) = connection.answers.pop_front() {
                     connection.collector.handle_outcome(collector_now, delivery, outcome);
                 }

@@ -6,7 +6,7 @@ use vedette_sensor::spool::StreamKey;
 use wire::frame::sensor::Facts;
 use wire::frame::{Code, MAX_DATA_STREAMS};
 
-use super::{Connection, World};
+use super::{Connection, Side, World};
 use crate::network::Pipe;
 
 impl World {
@@ -14,13 +14,16 @@ impl World {
     pub(super) fn pump(&mut self) {
         let (sensor_now, collector_now) = (self.sensor_now(), self.collector_now());
         let Some(mut connection) = self.connection.take() else { return };
-        if connection.sensor.poll_timeout().is_some_and(|t| t <= sensor_now.boot) {
+        let (sensor_runs, collector_runs) =
+            (self.paused != Some(Side::Sensor), self.paused != Some(Side::Collector));
+        if sensor_runs && connection.sensor.poll_timeout().is_some_and(|t| t <= sensor_now.boot) {
             connection.sensor.handle_timeout(sensor_now);
         }
-        if connection.collector.poll_timeout().is_some_and(|t| t <= collector_now.at) {
+        if collector_runs && connection.collector.poll_timeout().is_some_and(|t| t <= collector_now.at) {
             connection.collector.handle_timeout(collector_now);
         }
-        let is_alive = self.pump_sensor(&mut connection) && self.pump_collector(&mut connection);
+        let is_alive = (!sensor_runs || self.pump_sensor(&mut connection))
+            && (!collector_runs || self.pump_collector(&mut connection));
         self.connection = is_alive.then_some(connection);
     }
 
