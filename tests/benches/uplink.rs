@@ -4,17 +4,22 @@
 //! Run by `make bench BENCH=uplink`. The collector is a process of its own, PostgreSQL's are, and this one is the
 //! hosts: so the CPU of each is known. Medians of interleaved rounds, each on an empty database; what makes the rounds
 //! smaller: `HOSTS` (5000), `ROUNDS` (3), `EVENTS` a round (400000), `RATES` (events/s, "25000 50000 100000"), `SECONDS`
-//! at each rate (20).
+//! at each rate (20). `BURN` (0) loops take the cores while a rate is offered, and end with it: what becomes of sessions
+//! is told then, and how long it takes to get over it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
 
 #[path = "../../collector/benches/ingest/baseline.rs"]
 mod baseline;
 #[path = "uplink/batches.rs"]
 mod batches;
+#[path = "uplink/burn.rs"]
+mod burn;
 #[path = "uplink/collector.rs"]
 mod collector;
 #[path = "../../collector/benches/ingest/cost.rs"]
 mod cost;
+#[path = "uplink/counts.rs"]
+mod counts;
 #[path = "uplink/fleet.rs"]
 mod fleet;
 #[path = "uplink/offer.rs"]
@@ -54,7 +59,8 @@ async fn main() {
         .split_whitespace()
         .map(|rate| rate.parse().expect("RATES are events a second"))
         .collect();
-    let seconds = set("SECONDS", 20);
+    let (seconds, n_burning) = (set("SECONDS", 20), set("BURN", 0));
+    let counted = vedette_collector::metrics::install().unwrap();
     let server = Server::durable().await.unwrap();
     let few = |n_events_in_all: u64| Shape {
         n_hosts: FEW,
@@ -99,9 +105,13 @@ async fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for rate in rates {
-        for shape in [few(rate * seconds), many(rate * seconds)] {
+        let shapes = [few(rate * seconds), many(rate * seconds)];
+        for shape in shapes.into_iter().skip(usize::from(n_burning > 0)) {
             let loads = batches::make(shape);
-            let offer = |fleet: &mut Fleet| offer::at_rate(fleet, &loads, rate);
+            let offer = |fleet: &mut Fleet| match n_burning {
+                0 => offer::at_rate(fleet, &loads, rate, |_, _, _| {}),
+                n => burn::offer_beside(fleet, &loads, rate, (n, || counted.render())),
+            };
             let end = EndToEnd::of(&server, &loads, offer).await;
             let took = end.offered.took.as_secs_f64();
             let of_one = |cpu: std::time::Duration| cpu.as_secs_f64() * 100.0 / took;

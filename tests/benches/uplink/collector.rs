@@ -26,6 +26,7 @@ pub(crate) struct Collector {
     home: tempfile::TempDir,
     authority: Authority,
     pub(crate) address: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     pub(crate) pool: PgPool,
 }
 
@@ -44,15 +45,17 @@ impl Collector {
         // Made here rather than by the collector, which takes it up: so that hosts can be certified.
         let authority = Authority::open_or_create(&folder, OffsetDateTime::now_utc()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
+        let metrics = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let log = std::fs::File::create(home.path().join("log")).unwrap();
         let child = Command::new(program("vedette-collector"))
             .args(["serve", "--log", "warn", "--listen", &address.to_string()])
+            .args(["--metrics", &metrics.to_string()])
             .args(["--database", &database.url, "--home"])
             .arg(home.path())
             .stderr(log)
             .spawn()
             .unwrap();
-        let collector = Self { child, home, authority, address, pool: database.pool };
+        let collector = Self { child, home, authority, address, metrics, pool: database.pool };
         until("the collector is ready", Duration::from_secs(60), || {
             std::fs::read_to_string(folder.join("ready")).ok()
         });

@@ -2,6 +2,7 @@
 //! and a socket of its own, all in this process.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ const HANDSHAKES: usize = 32;
 /// Connected hosts.
 pub(crate) struct Fleet {
     pub(crate) hosts: Vec<Host>,
+    /// Where the collector tells what it counts.
+    pub(crate) metrics: Option<SocketAddr>,
     shutdown: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -44,11 +47,12 @@ pub(crate) struct Host {
 impl Fleet {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("vedette-bench-").tempdir_in("/dev/shm").unwrap();
-        Self { hosts: Vec::new(), shutdown: CancellationToken::new(), _dir: dir }
+        Self { hosts: Vec::new(), metrics: None, shutdown: CancellationToken::new(), _dir: dir }
     }
 
     /// Enrols and connects one host for each load; returns when all have a session.
     pub(crate) async fn connect(&mut self, collector: &Collector, loads: &[Load]) {
+        self.metrics = Some(collector.metrics);
         let papers = collector.enroll(loads.iter().map(|load| load.host)).await;
         let mut roots = rustls::RootCertStore::empty();
         roots.add(collector.authority().clone()).unwrap();

@@ -80,8 +80,14 @@ fn send(fleet: &mut Fleet, mut rest: Vec<std::slice::Iter<'_, Batch>>, most: usi
     offered
 }
 
-/// All hosts in turn write a batch, so many events a second together, whatever becomes of them.
-pub(crate) fn at_rate(fleet: &mut Fleet, loads: &[Load], events_per_s: u64) -> Offered {
+/// All hosts in turn write a batch, so many events a second together, whatever becomes of them. `when_offered` is told
+/// when the last is written: how long that took, and how many are acknowledged.
+pub(crate) fn at_rate(
+    fleet: &mut Fleet,
+    loads: &[Load],
+    events_per_s: u64,
+    when_offered: impl FnOnce(&Fleet, Duration, usize),
+) -> Offered {
     let (start, mut acknowledged) = (Instant::now(), Vec::new());
     let n_batches = loads.iter().map(|load| load.measured.len()).max().unwrap_or(0);
     let turns = (0..n_batches)
@@ -104,6 +110,7 @@ pub(crate) fn at_rate(fleet: &mut Fleet, loads: &[Load], events_per_s: u64) -> O
         fleet.hosts[n].write(batch);
         due += Duration::from_secs_f64(f64::from(batch.n_events) / events_per_s as f64);
     }
+    when_offered(fleet, start.elapsed(), acknowledged.len());
     drain(fleet, &mut acknowledged);
     finished(fleet, start, acknowledged)
 }
