@@ -7,6 +7,10 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
 
+/// As the collector has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "search/stage.rs"]
 mod stage;
 #[path = "../tests/support/mod.rs"]

@@ -80,6 +80,9 @@ pub struct ListenerConfig {
     pub identify: Identify,
     /// This collector's id.
     pub collector: Uuid,
+    /// A secret that outlives this process, and that collectors behind one address share: with it whoever finds a
+    /// connection there that is not its own tells the sensor at once that it is gone (RFC 9000, section 10.3).
+    pub reset_key: [u8; 32],
     /// What is let in, and how much.
     pub limits: ListenerLimits,
 }
@@ -131,7 +134,7 @@ impl Listener {
         let server = transport::server(tls, &config.limits)?;
         let socket = transport::bind(listen).map_err(|source| ListenerError::Bind { listen, source })?;
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(quinn::EndpointConfig::default(), Some(server), socket, runtime)
+        let endpoint = Endpoint::new(transport::endpoint(&config.reset_key), Some(server), socket, runtime)
             .map_err(|source| ListenerError::Bind { listen, source })?;
         Ok(Self { config, endpoint })
     }
@@ -148,7 +151,7 @@ impl Listener {
     /// seconds for what is in flight.
     pub async fn run(self, sink: Sink, sessions: Arc<Sessions>, shutdown: CancellationToken) {
         let Self { config, endpoint } = self;
-        let ListenerConfig { listen, mut tls, identify, collector, limits } = config;
+        let ListenerConfig { listen, mut tls, identify, collector, limits, .. } = config;
         let shared = Arc::new(Shared {
             sink,
             sessions,

@@ -127,6 +127,7 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
         tls: certificate.quic(),
         identify: identify(revocations.clone()),
         collector,
+        reset_key: ca.derived_secret("vedette 2026 QUIC stateless reset"),
         limits: ListenerLimits::default(),
     })?;
 

@@ -8,6 +8,10 @@
 //! is told then, and how long it takes to get over it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark")]
 
+/// As the collector has it: one process plays thousands of hosts here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "../../collector/benches/ingest/baseline.rs"]
 mod baseline;
 #[path = "uplink/batches.rs"]

@@ -80,17 +80,14 @@ impl Collector {
     async fn refusal(&self, identity: &Identity) {
         loop {
             let why = match self.connect(identity).await {
-                // A session that says nothing is closed soon; by then the listener may know.
-                Ok(session) => session.closed().await,
-                Err(why) => why,
+                // The listener may not know yet; a little later it does.
+                Ok(session) => tokio::time::timeout(Duration::from_millis(300), session.closed()).await.ok(),
+                Err(why) => Some(why),
             };
-            match why {
-                quinn::ConnectionError::ApplicationClosed(close)
-                    if close.error_code.into_inner() == u64::from(Code::REVOKED.0) =>
-                {
-                    return;
-                }
-                _ => tokio::task::yield_now().await,
+            if let Some(quinn::ConnectionError::ApplicationClosed(close)) = why
+                && close.error_code.into_inner() == u64::from(Code::REVOKED.0)
+            {
+                return;
             }
         }
     }

@@ -54,6 +54,7 @@ mod strings;
 mod subjects;
 mod sum;
 mod varint;
+mod whole;
 
 pub use bitmap::Bitmap;
 pub use builder::{Boundary, Builder};
@@ -63,13 +64,13 @@ pub use error::BatchError;
 pub use events::{Events, NO_SUBJECT};
 pub use group::Group;
 pub use list::Lists;
-#[cfg(feature = "sample")]
-pub use payload::decompressed;
-pub use payload::{Bare, bare, restored};
 pub use reader::Batch;
 pub use spans::{ColumnSpan, PartSpans};
 pub use strings::Strings;
 pub use subjects::Subjects;
+#[cfg(feature = "sample")]
+pub use whole::decompressed;
+pub use whole::{Bare, bare, restored};
 
 /// What is said of a batch without decompressing it. Travels, uncompressed, before the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]

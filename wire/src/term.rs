@@ -348,7 +348,7 @@ mod tests {
     fn a_file_is_found_by_its_name_and_directories_but_not_by_numbers() {
         let terms_of = |path: &'static str| {
             let row = vec![(Field::FilePath, Value::Keyword(path.into()))];
-            of_batch(&events(Kind::EXEC, [row].into_iter())).unwrap()
+            of_batch(&events(Kind::EXEC, [row])).unwrap()
         };
         let has = |path, class, bytes: &[u8]| terms_of(path).contains(&hash(class, bytes));
         assert!(has("/proc/12/stat", Class::FileDirectory, b"/proc/12/"), "a version, rather");

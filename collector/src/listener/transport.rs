@@ -3,10 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{ServerConfig, TransportConfig, VarInt};
+use quinn::{EndpointConfig, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use wire::frame::MAX_DATA_STREAMS;
 
 use super::{ListenerError, ListenerLimits};
@@ -30,6 +33,18 @@ pub(super) fn server(
         .incoming_buffer_size(16 << 10)
         .incoming_buffer_size_total(4 << 20);
     Ok(config)
+}
+
+/// What connections of the endpoint have in common.
+pub(super) fn endpoint(reset_key: &[u8; 32]) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, reset_key)));
+    // Connection ids carry a tag made with this, so that a reset answers only those that one of us gave.
+    let [a, b, c, d, e, f, g, h, ..] = blake3::derive_key("vedette 2026 QUIC connection ids", reset_key);
+    let tag = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(tag)));
+    // A fleet whose collector was killed is told within seconds; a reset is smaller than the packet it answers.
+    config.min_reset_interval(Duration::from_millis(1));
+    config
 }
 
 fn transport(limits: &ListenerLimits) -> TransportConfig {

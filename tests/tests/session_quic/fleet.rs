@@ -78,6 +78,7 @@ impl Fleet {
                 if is_revoked { Err(Refusal::Revoked) } else { Ok(host) }
             }),
             collector: Uuid::from_u128(7),
+            reset_key: [7; 32],
             limits,
         };
         let listener = Listener::bind(config).unwrap();

@@ -16,6 +16,7 @@ use proxy::Proxy;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use vedette_collector::listener::{Finding, HostReport, ListenerLimits};
+use vedette_sensor::uplink::State;
 use wire::batch::Sealed;
 use wire::frame::Code;
 use wire::frame::data::Batch;
@@ -85,6 +86,25 @@ async fn a_dark_collector_is_left_for_the_next_within_ten_seconds() {
     append(&sensor, 10, 10);
     fleet.store.wait_for_events(400).await;
     assert!(dark.elapsed() < Duration::from_secs(10), "{:?}", dark.elapsed());
+    check_stored(&fleet, 20);
+}
+
+/// As after a `kill -9` of the collector: what has its address then does not know the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_the_collector_lost_is_given_up_at_once() {
+    let fleet = Fleet::new();
+    let (first, second) = (fleet.collector(quick()), fleet.collector(quick()));
+    let proxy = Proxy::to(first.address).await;
+    let sensor = fleet.sensor(HOST, 1, &[proxy.address]);
+    sensor.outbox.begin(EPOCH);
+    append(&sensor, 0, 10);
+    fleet.store.wait_for_events(200).await;
+    proxy.move_house(second.address).await;
+    append(&sensor, 10, 10);
+    let mut state = sensor.link.state();
+    let is_reset = |state: &State| matches!(state, State::Down { reason, .. } if reason.contains("reset"));
+    tokio::time::timeout(PATIENCE, state.wait_for(is_reset)).await.expect("it is told").unwrap();
+    fleet.store.wait_for_events(400).await;
     check_stored(&fleet, 20);
 }
 
@@ -167,8 +187,8 @@ async fn a_revoked_host_is_cut_and_stays_out() {
     assert!(revoked.elapsed() < Duration::from_secs(5));
     append(&sensor, 1, 1);
     let mut state = sensor.link.state();
-    let is_refused = |state: &vedette_sensor::uplink::State| match state {
-        vedette_sensor::uplink::State::Down { reason, .. } => reason.contains("certificate was revoked"),
+    let is_refused = |state: &State| match state {
+        State::Down { reason, .. } => reason.contains("certificate was revoked"),
         _ => false,
     };
     tokio::time::timeout(PATIENCE, state.wait_for(is_refused)).await.expect("it is told why").unwrap();
@@ -190,9 +210,7 @@ async fn a_collector_that_stops_sends_its_sensors_on() {
     fleet.store.wait_for_events(400).await;
     check_stored(&fleet, 20);
     let up = sensor.link.state().borrow().clone();
-    assert!(
-        matches!(up, vedette_sensor::uplink::State::Up { collector, .. } if collector == second.address.to_string())
-    );
+    assert!(matches!(up, State::Up { collector, .. } if collector == second.address.to_string()));
     let offset = Arc::clone(&sensor.link).offset().expect("the clock was measured");
     assert!(offset.uncertainty_ns < 1_000_000_000);
 }

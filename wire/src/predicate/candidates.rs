@@ -104,11 +104,11 @@ impl Predicate {
         match &leaf.test {
             Test::Text(n) => match self.texts.get(*n) {
                 Some(TextTest::OneOf(values)) => {
-                    let of = |value: &Box<[u8]>| match class {
+                    let of = |value: &[u8]| match class {
                         Class::File => of_file(Some(value), Some(value)),
                         _ => term(class, value),
                     };
-                    Candidates::any(values.iter().map(of).collect())
+                    Candidates::any(values.iter().map(|value| of(value)).collect())
                 }
                 Some(TextTest::Like(pattern)) => of_pattern(class, pattern),
                 None => Candidates::Any,
@@ -227,7 +227,8 @@ mod tests {
         check("process.executable:*/bash", expect!["ExecutableName:bash"]);
         check("file.path:/etc/ssh/config", expect!["(FileDirectory:/etc/ssh/ and FileName:config)"]);
         check("file.path:/proc/4711/status", expect!["(FileDirectory:/proc/ and FileName:status)"]);
-        check("file.path:(/base/16384 or x)", expect!["(FileDirectory:/base/ or FileName:x)"]);
+        check("file.path:/base/16384", expect!["FileDirectory:/base/"]);
+        check("file.path:x", expect!["FileName:x"]);
         check("file.path:*/4711", expect!["any"]);
         check("file.path:/*", expect!["any"]);
         check("file.path:/etc*", expect!["any"]);
