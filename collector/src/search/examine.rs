@@ -14,7 +14,7 @@ use crate::store::candidates::SegmentKey;
 use crate::store::directory::Entry;
 
 /// Payloads up to this are read at once: a second lookup would cost more.
-const SMALL_BYTES: u32 = 24 << 10;
+const SMALL_BYTES: u32 = 12 << 10;
 
 /// Up to this, columns are read with all that stands before them: a second lookup would cost as much.
 pub(super) const MEDIUM_BYTES: u32 = 128 << 10;
