@@ -87,7 +87,7 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
             "revoked": records.iter().filter(|record| record.revoked.is_some()).count(),
         }),
         streams: json!({
-            "streams": sum(|t| t.n_streams),
+            "known": sum(|t| t.n_streams),
             "stored": sum(|t| t.n_stored),
             "lost": sum(|t| t.ledger.lost),
             "dropped": sum(|t| t.ledger.dropped.saturating_add(t.n_shed)),
