@@ -23,9 +23,11 @@ impl Ration {
         self.window = window;
     }
 
-    /// Books what came; whether it was allowed to.
-    pub(super) fn receive(&mut self, bytes: u64) -> bool {
-        let may = self.received.bytes < self.granted.bytes && self.received.batches < self.granted.batches;
+    /// Books what came; whether it was allowed to. One batch, of at most `max_bytes`, may be begun while some is left;
+    /// it may overtake on another data stream what was sent before it, so what it goes beyond is not that batch's alone.
+    pub(super) fn receive(&mut self, bytes: u64, max_bytes: u64) -> bool {
+        let most = self.granted.bytes.saturating_add(max_bytes);
+        let may = self.received.bytes + bytes < most && self.received.batches < self.granted.batches;
         self.received.bytes += bytes;
         self.received.batches += 1;
         may
@@ -74,19 +76,28 @@ mod tests {
     fn nothing_above_the_window_is_in_flight() {
         let mut ration = Ration::new(Credit { bytes: 100, batches: 2 });
         ration.grant();
-        assert!(ration.receive(60));
-        assert!(ration.receive(60), "one may be begun while some is left");
-        assert!(!ration.receive(1));
+        assert!(ration.receive(60, 60));
+        assert!(ration.receive(60, 60), "one may be begun while some is left");
+        assert!(!ration.receive(1, 60));
+    }
+
+    #[test]
+    fn a_large_batch_that_overtakes_small_ones_is_allowed_and_so_are_they() {
+        let mut ration = Ration::new(Credit { bytes: 100, batches: 9 });
+        ration.grant();
+        // Sent as 70, 20, 60: the last was begun while 10 were left.
+        assert!(ration.receive(70, 60) && ration.receive(60, 60) && ration.receive(20, 60));
+        assert!(!ration.receive(10, 60), "more than that was not begun within the credit");
     }
 
     #[test]
     fn credit_follows_the_store_and_is_told_when_it_matters() {
         let mut ration = Ration::new(Credit { bytes: 1000, batches: 8 });
         assert_eq!(ration.grant(), Credit { bytes: 1000, batches: 8 });
-        assert!(ration.receive(10));
+        assert!(ration.receive(10, 900));
         ration.resolve(10);
         assert_eq!(ration.due(), None, "too little to be worth a frame");
-        assert!(ration.receive(10));
+        assert!(ration.receive(10, 900));
         ration.resolve(10);
         assert_eq!(ration.due(), Some(Credit { bytes: 1020, batches: 10 }));
     }
@@ -97,7 +108,7 @@ mod tests {
         ration.grant();
         ration.set_window(Credit { bytes: 10, batches: 1 });
         assert_eq!(ration.due(), None);
-        assert!(ration.receive(900));
+        assert!(ration.receive(900, 900));
         ration.resolve(900);
         assert_eq!(ration.due(), None);
         assert_eq!(ration.grant(), Credit { bytes: 1000, batches: 8 });

@@ -118,7 +118,7 @@ impl Session {
         if bytes > u64::from(self.limits.max_batch_bytes) {
             return self.close(Code::BAD_FRAME, "a batch larger than the welcome allows");
         }
-        if !self.ration.receive(bytes) {
+        if !self.ration.receive(bytes, u64::from(self.limits.max_batch_bytes)) {
             return self.close(Code::OVER_CREDIT, "more was sent than credit was given for");
         }
         let Some(stream) = self.streams.get_mut(&key).filter(|stream| stream.wire == wire) else {

@@ -46,6 +46,8 @@ enum Place {
 struct InFlight {
     end: u64,
     digest: Option<Digest>,
+    /// A tombstone: what it stands for may have been sent before it was shed, and stored since.
+    is_shed: bool,
 }
 
 /// Where a stream puts what it sends.
@@ -153,6 +155,10 @@ impl Stream {
         };
         let ours = self.in_flight.get(n).and_then(|sent| sent.digest);
         if ours.is_some_and(|ours| ours != watermark.digest) {
+            // Then the collector has more than we hold, and nothing is left to compare it with.
+            if self.in_flight.iter().take(n + 1).any(|sent| sent.is_shed) {
+                return Acked::Elsewhere;
+            }
             out.push_back(Output::Finding(Finding::Diverged(watermark)));
             return Acked::Diverged;
         }
@@ -299,8 +305,9 @@ impl Stream {
             wire
         });
         sink.used.batches += 1;
+        let is_shed = matches!(frame, Data::Tombstone(_));
         sink.out.push_back(Output::Data(wire, frame));
-        self.in_flight.push_back(InFlight { end, digest });
+        self.in_flight.push_back(InFlight { end, digest, is_shed });
         self.place = Place::Send { next: end, digest };
         self.is_writing = true;
     }
