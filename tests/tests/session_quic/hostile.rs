@@ -198,6 +198,7 @@ async fn too_much_at_once_closes_the_connection() {
     let fleet = Fleet::new();
     let mut limits = quick();
     limits.session.window.bytes = 10_000;
+    limits.session.max_batch_bytes = 10_000;
     let collector = fleet.collector(limits);
     let (connection, _endpoint, _send) = greeted(&fleet, collector.address).await;
     let mut data = connection.open_uni().await.unwrap();
