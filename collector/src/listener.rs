@@ -200,8 +200,7 @@ impl Shared {
         let in_progress = self.limits.max_handshakes - self.handshakes.available_permits();
         gauge!("collector_handshake_pending").set(in_progress as f64);
         if in_progress >= most {
-            counter!("collector_handshake_refused_total", "reason" => "busy").increment(1);
-            return incoming.refuse();
+            return refuse(incoming);
         }
         if in_progress >= self.limits.retry_above && incoming.may_retry() {
             counter!("collector_handshake_retried_total").increment(1);
@@ -221,10 +220,13 @@ impl Shared {
                     drop(connection);
                 });
             }
-            _ => {
-                counter!("collector_handshake_refused_total", "reason" => "busy").increment(1);
-                incoming.refuse();
-            }
+            _ => refuse(incoming),
         }
     }
+}
+
+/// Sends a first packet away: there is too much to do already.
+fn refuse(incoming: Incoming) {
+    counter!("collector_handshake_refused_total", "reason" => "busy").increment(1);
+    incoming.refuse();
 }

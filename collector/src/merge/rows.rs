@@ -153,7 +153,7 @@ fn together(batches: &[Bytes]) -> Payload {
     };
     let payloads: Vec<Bare> = batches.iter().map(bare).take_while(fits).collect();
     let all = batches.iter().map(Bytes::len).sum::<usize>();
-    let packed = pack::pack(&payloads).filter(|_| payloads.len() == batches.len());
+    let packed = if payloads.len() == batches.len() { pack::pack(&payloads) } else { None };
     if let Some((bytes, n)) = packed.filter(|(bytes, _)| bytes.len() < all) {
         let lengths = payloads.iter().map(|bare| (bare.columns.len() + bare.text.len()) as u32).collect();
         return Payload { bytes: bytes.into(), lengths, packed: Some(n) };

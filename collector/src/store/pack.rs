@@ -1,8 +1,7 @@
 //! Small batches of one host, compressed together when they are merged.
 //!
 //! Batches of a minute of one host name the same processes, programs and users. Their payloads with nothing compressed in
-//! them ([`wire::batch::bare`]), compressed together, take two thirds of the room that each alone does, and are quicker to
-//! search. What a batch proves, its sum, is one over its content, so it is not lost: [`wire::batch::restored`].
+//! them ([`wire::batch::bare`]), compressed together, take two thirds of the room that each alone does. What a batch proves, its sum, is one over its content, so it is not lost: [`wire::batch::restored`].
 //!
 //! It is the length of a zstd frame, that frame, and another: in the first, how many payloads there are, for each the
 //! lengths of its two parts, and all first parts; in the second all second parts (text compresses best beside text alone).

@@ -168,8 +168,8 @@ pub async fn directories(
     Ok(found.into_iter().map(|found| found.map(|contents| contents.entries)).collect())
 }
 
-/// The merged ones of these segments, with their payloads up to `max_bytes` (packed ones up to eight times that); `None` where one is gone, or fresh. In the
-/// order of `keys`.
+/// The merged ones of these segments, with their payloads up to `max_bytes` (packed ones up to eight times that); `None`
+/// where one is gone, or fresh. In the order of `keys`.
 ///
 /// # Errors
 /// When the database fails, or a directory is not readable.

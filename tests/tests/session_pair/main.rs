@@ -22,25 +22,24 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
+/// One history to its end, with everything accounted for.
+fn history(seed: u64, chaos: Chaos, n_steps: usize) -> World {
+    let mut world = World::new(seed, chaos);
+    (0..n_steps).for_each(|_| world.step());
+    world.settle();
+    world.check_all_accounted_for();
+    world
+}
+
 fn play(chaos: Chaos, n_steps: usize) {
-    for seed in seeds() {
-        let mut world = World::new(seed, chaos);
-        for _ in 0..n_steps {
-            world.step();
-        }
-        world.settle();
-        world.check_all_accounted_for();
-    }
+    seeds().for_each(|seed| drop(history(seed, chaos, n_steps)));
 }
 
 #[test]
 fn a_calm_world_stores_everything_on_one_connection() {
     let chaos = Chaos::default();
     for seed in seeds() {
-        let mut world = World::new(seed, chaos);
-        (0..600).for_each(|_| world.step());
-        world.settle();
-        world.check_all_accounted_for();
+        let world = history(seed, chaos, 600);
         assert_eq!(world.n_connections(), 1, "seed {seed}");
         assert_eq!(world.n_resends(), 0, "seed {seed}");
     }
@@ -88,10 +87,7 @@ fn who_is_paused_keeps_the_session() {
     for chaos in [sensor, collector] {
         let mut n_pauses = 0;
         for seed in seeds() {
-            let mut world = World::new(seed, chaos);
-            (0..800).for_each(|_| world.step());
-            world.settle();
-            world.check_all_accounted_for();
+            let world = history(seed, chaos, 800);
             assert_eq!(world.n_connections(), 1, "seed {seed}");
             n_pauses += world.n_pauses();
         }
@@ -109,10 +105,7 @@ fn an_impatient_sensor_leaves_a_paused_collector_and_loses_nothing() {
 fn a_restored_database_stops_nobody() {
     let mut n_forgotten = 0;
     for seed in seeds() {
-        let mut world = World::new(seed, Chaos { store_is_restored: true, ..Chaos::default() });
-        (0..800).for_each(|_| world.step());
-        world.settle();
-        world.check_all_accounted_for();
+        let world = history(seed, Chaos { store_is_restored: true, ..Chaos::default() }, 800);
         n_forgotten += world.n_forgotten();
     }
     assert!(n_forgotten > 0, "a database was never restored to before an acknowledgement");

@@ -127,8 +127,8 @@ pub fn bare(payload: &[u8], max_bytes: usize) -> Option<Bare> {
     }
     let [raw, text] = frames.restore().ok()?;
     let mut columns = Vec::with_capacity(HEAD + raw.len() + 12);
-    columns.extend_from_slice(&[0; HEAD]);
-    begin(&mut columns, WHOLE, sum::Sum::default());
+    columns.push(WHOLE);
+    columns.extend_from_slice(&sum::Sum::default());
     for n in [0, raw.len(), raw.len(), text.len()] {
         varint::put(&mut columns, n as u64);
     }
