@@ -3,7 +3,7 @@
 //! A segment that is gone (dropped by retention, or fresh and merged meanwhile) is left out of the answer. Ranges are of a
 //! payload as its directory describes it: of one that is packed ([`super::pack`]) they are cut out of what it holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -48,7 +48,7 @@ pub struct Whole {
 }
 
 pub(super) const STATEMENTS: &[Statement] =
-    &[CONTENTS_FRESH, CONTENTS_MERGED, WHOLE_MERGED, SLICES_FRESH, SLICES_MERGED];
+    &[CONTENTS_FRESH, CONTENTS_MERGED, WHOLE_MERGED, SLICES_FRESH, SLICES_MERGED, PACKED_MERGED];
 
 // `limit 1` keeps the planner at one index lookup per key, whatever it thinks of the tables' sizes.
 const CONTENTS_FRESH: Statement = routed(
@@ -108,6 +108,19 @@ const SLICES_MERGED: Statement = routed(
       cross join lateral (
             select case when packed is null then substring(payload from k.at + 1 for k.len) end as slice, packed
               from segment
+             where bucket = any($1) and bucket = k.bucket and host = k.host
+               and received = k.received and latest = k.latest and id = k.id
+             limit 1) s",
+);
+
+// Of a packed payload no part can be read alone. Its directory is not read: whoever asks for ranges has it.
+const PACKED_MERGED: Statement = routed(
+    "slices.packed_merged",
+    "select k.n, s.payload, s.packed
+       from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::uuid[])
+            with ordinality as k (id, received, latest, bucket, host, n)
+      cross join lateral (
+            select payload, packed from segment
              where bucket = any($1) and bucket = k.bucket and host = k.host
                and received = k.received and latest = k.latest and id = k.id
              limit 1) s",
@@ -257,22 +270,30 @@ async fn out_of_packed(
     if packed.is_empty() {
         return Ok(());
     }
-    let mut keys: Vec<SegmentKey> = Vec::new();
-    let mut at: HashMap<SegmentKey, usize> = HashMap::new();
-    for (key, _) in packed.iter().filter_map(|n| wanted.get(*n)) {
-        at.entry(*key).or_insert_with(|| {
-            keys.push(*key);
-            keys.len() - 1
-        });
+    let mut keys: Vec<SegmentKey> = packed.iter().filter_map(|n| Some(wanted.get(*n)?.0)).collect();
+    let mut known = HashSet::new();
+    keys.retain(|key| known.insert(*key));
+    let part = Part::new(keys.iter().enumerate(), true);
+    let query = sqlx::query(PACKED_MERGED.sql)
+        .bind(&part.distinct_buckets)
+        .bind(&part.ids)
+        .bind(&part.received)
+        .bind(&part.latest)
+        .bind(&part.buckets)
+        .bind(&part.hosts);
+    let mut payloads = HashMap::with_capacity(keys.len());
+    for row in query.fetch_all(conn).await? {
+        let (Some(n), Some(id)) = part.place(row.try_get("n")?) else { continue };
+        let payload = unpacked(id, &row)?;
+        payloads.extend(keys.get(n).map(|key| (*key, payload)));
     }
-    let wholes = wholes(conn, &keys, u32::MAX).await?;
     for n in packed {
         let (Some((key, range)), Some(slot)) = (wanted.get(n), found.get_mut(n)) else { continue };
-        let whole = at.get(key).and_then(|at| wholes.get(*at)?.as_ref()?.payload.as_ref());
         let range = range.start as usize..range.end as usize;
-        *slot = whole
+        *slot = payloads
+            .get(key)
             .filter(|bytes| range.start <= range.end && range.end <= bytes.len())
-            .map(|b| b.slice(range));
+            .map(|bytes| bytes.slice(range));
     }
     Ok(())
 }
