@@ -85,7 +85,7 @@ impl Counts {
             }
             Source::Parent(field, view) => {
                 let mut counts = vec![0; batch.n_subjects() as usize];
-                let parents = batch.subjects()?.parents();
+                let parents = batch.parents()?;
                 for (subject, n) in subject_counts(batch, selected)?.into_iter().enumerate() {
                     let parent = parents.get(subject).filter(|parent| **parent != NO_SUBJECT);
                     if let Some(count) = parent.and_then(|parent| counts.get_mut(*parent as usize)) {
@@ -277,7 +277,7 @@ fn source(field: Field) -> Source {
 
 /// How many of these events each subject has.
 fn subject_counts(batch: &Batch, selected: &[u32]) -> Result<Vec<u64>, BatchError> {
-    let subjects = batch.events()?.subjects();
+    let subjects = batch.event_subjects()?;
     let mut counts = vec![0; batch.n_subjects() as usize];
     for number in selected {
         let subject = subjects.get(*number as usize).filter(|subject| **subject != NO_SUBJECT);

@@ -1,4 +1,4 @@
-//! What every event has, whatever its kind: its group and its subject; its time is read apart.
+//! What every event has, whatever its kind: its group and its subject, each read apart, and its time, which the batch reads.
 
 use super::Header;
 use super::cells;
@@ -6,17 +6,15 @@ use super::directory::Directory;
 use super::error::Flaw;
 use super::recent;
 use super::varint::Input;
-use crate::subject::SubjectNumber;
 
 /// Stands for "no subject" in vectors of subject numbers.
 pub const NO_SUBJECT: u32 = u32::MAX;
 
-/// Every event's group and subject, by event number (from 0, in the order of the stream).
+/// Every event's group, by event number (from 0, in the order of the stream).
 #[derive(Clone, Debug, Default)]
 pub struct Events {
-    /// Each event's group, and its row there.
-    places: Vec<(u16, u32)>,
-    subjects: Vec<u32>,
+    /// Each event's group.
+    groups: Vec<u16>,
     /// The events of each group, one group after the other.
     positions: Vec<u32>,
     /// Where each group's events end in `positions`.
@@ -24,57 +22,39 @@ pub struct Events {
 }
 
 impl Events {
-    pub(super) fn read(
-        directory: &Directory,
-        header: &Header,
-        group: &[u8],
-        subject: &[u8],
-    ) -> Result<Self, Flaw> {
+    pub(super) fn read(directory: &Directory, header: &Header, group: &[u8]) -> Result<Self, Flaw> {
         let n_events = header.n_events as usize;
-        let mut starts = Vec::with_capacity(directory.groups.len());
+        let mut ends = Vec::with_capacity(directory.groups.len());
         let mut end = 0;
+        // Where the next event of each group stands in `positions`.
+        let mut next = Vec::with_capacity(directory.groups.len());
         for (_, rows) in &directory.groups {
-            starts.push(end);
+            next.push(end);
             end += rows;
-        }
-        let mut rows = vec![0u32; directory.groups.len()];
-        let places = all(group, n_events, |place| {
-            let row = rows.get_mut(place as usize).ok_or(Flaw("an event is of a group there is not"))?;
-            *row += 1;
-            Ok((place as u16, *row - 1))
-        })?;
-        if rows.iter().zip(&directory.groups).any(|(found, (_, rows))| found != rows) {
-            return Err(Flaw("a group does not have as many events as rows"));
+            ends.push(end);
         }
         let mut positions = vec![0; n_events];
-        for (number, (place, row)) in places.iter().enumerate() {
-            let start = starts.get(usize::from(*place)).copied().unwrap_or_default();
-            if let Some(slot) = positions.get_mut((start + row) as usize) {
-                *slot = number as u32;
+        let mut number = 0;
+        let groups = all(group, n_events, |place| {
+            let (Some(at), Some(end)) = (next.get_mut(place as usize), ends.get(place as usize)) else {
+                return Err(Flaw("an event is of a group there is not"));
+            };
+            match positions.get_mut(*at as usize) {
+                Some(slot) if *at < *end => *slot = number,
+                _ => return Err(Flaw("a group does not have as many events as rows")),
             }
-        }
-        let ends = starts.iter().skip(1).copied().chain([end]).collect();
-        let mut subjects = recent::read(subject, n_events, directory.n_subjects)?;
-        subjects.iter_mut().for_each(|subject| *subject = subject.wrapping_sub(1));
-        Ok(Self { places, subjects, positions, ends })
-    }
-
-    /// Each event's subject number; [`NO_SUBJECT`] where it has none.
-    pub fn subjects(&self) -> &[u32] {
-        &self.subjects
-    }
-
-    /// An event's subject.
-    pub fn subject(&self, number: u32) -> Option<SubjectNumber> {
-        self.subjects
-            .get(number as usize)
-            .filter(|&&subject| subject != NO_SUBJECT)
-            .map(|&n| SubjectNumber(n))
+            *at += 1;
+            number += 1;
+            Ok(place as u16)
+        })?;
+        // The directory's rows add up to the events, so that none of the groups has too few either.
+        Ok(Self { groups, positions, ends })
     }
 
     /// An event's group (its place among [`super::Batch::groups`]) and row there.
     pub fn locate(&self, number: u32) -> Option<(usize, usize)> {
-        self.places.get(number as usize).map(|&(place, row)| (usize::from(place), row as usize))
+        let group = usize::from(*self.groups.get(number as usize)?);
+        Some((group, self.positions(group).binary_search(&number).ok()?))
     }
 
     /// The numbers of a group's events, ascending: one for each row.
@@ -83,6 +63,13 @@ impl Events {
         let start = group.checked_sub(1).map_or(0, end);
         self.positions.get(start..end(group)).unwrap_or_default()
     }
+}
+
+/// Reads each event's subject number; [`NO_SUBJECT`] where it has none.
+pub(super) fn subjects(bytes: &[u8], n_events: usize, n_subjects: u32) -> Result<Vec<u32>, Flaw> {
+    let mut subjects = recent::read(bytes, n_events, n_subjects)?;
+    subjects.iter_mut().for_each(|subject| *subject = subject.wrapping_sub(1));
+    Ok(subjects)
 }
 
 /// Reads a column that has nothing but cells.

@@ -46,7 +46,7 @@ impl<'a> Group<'a> {
     /// # Errors
     /// See [`BatchError`].
     pub fn subjects(self) -> Result<Vec<u32>, BatchError> {
-        let subjects = self.batch.events()?.subjects();
+        let subjects = self.batch.event_subjects()?;
         let subject = |&at: &u32| subjects.get(at as usize).copied().unwrap_or(super::NO_SUBJECT);
         Ok(self.positions()?.iter().map(subject).collect())
     }

@@ -10,7 +10,7 @@ use super::directory::{
     COLUMNS_BLOCK, Directory, EVENTS, GROUPS, STRINGS, STRINGS_BLOCK, SUBJECTS, column_type,
 };
 use super::error::{BatchError, bounded};
-use super::events::{self, Events};
+use super::events::{self, Events, NO_SUBJECT};
 use super::group::Group;
 use super::payload::{self, Opened};
 use super::spans::PartSpans;
@@ -44,8 +44,10 @@ pub struct Batch {
     columns: Vec<OnceLock<Column>>,
     strings: OnceLock<Strings>,
     events: OnceLock<Events>,
+    event_subjects: OnceLock<Vec<u32>>,
     times: OnceLock<Vec<u64>>,
     subjects: OnceLock<Subjects>,
+    parents: OnceLock<Vec<u32>>,
     /// For each subject and, by column, for each row: the row that predicts it.
     by_parent: OnceLock<Vec<u32>>,
     references: OnceLock<Vec<u32>>,
@@ -96,8 +98,10 @@ impl Batch {
             columns,
             strings: OnceLock::new(),
             events: OnceLock::new(),
+            event_subjects: OnceLock::new(),
             times: OnceLock::new(),
             subjects: OnceLock::new(),
+            parents: OnceLock::new(),
             by_parent: OnceLock::new(),
             references: OnceLock::new(),
             by_column,
@@ -123,6 +127,7 @@ impl Batch {
         batch.strings()?;
         batch.subjects()?;
         batch.events()?;
+        batch.event_subjects()?;
         batch.times()?;
         let mut n_list_bytes = 0;
         for (place, part) in batch.directory.parts.iter().enumerate() {
@@ -179,12 +184,24 @@ impl Batch {
                 start: column(column_type::START)?,
                 pid: column(column_type::PID)?,
                 image: column(column_type::IMAGE)?,
-                parent: column(column_type::PARENT)?,
                 is_new: column(column_type::IS_NEW)?,
             };
-            let n = self.directory.n_subjects as usize;
-            Subjects::read(n, self.header.earliest.ns(), &columns).map_err(|flaw| flaw.within(part))
+            let (earliest, parents) = (self.header.earliest.ns(), self.parents()?);
+            Subjects::read(earliest, parents.to_vec(), &columns).map_err(|flaw| flaw.within(part))
         })
+    }
+
+    /// Every subject's parent; [`super::NO_SUBJECT`] where it has none. Hostile batches may hold cycles.
+    ///
+    /// # Errors
+    /// See [`BatchError`].
+    pub fn parents(&self) -> Result<&[u32], BatchError> {
+        let part = "subjects";
+        let parents = cached(&self.parents, || {
+            let column = self.structural(SUBJECTS, column_type::PARENT, part)?;
+            subjects::parents(&column, self.directory.n_subjects).map_err(|flaw| flaw.within(part))
+        })?;
+        Ok(parents)
     }
 
     /// A field of its subjects, by subject number; `None` if no subject has it.
@@ -200,18 +217,30 @@ impl Batch {
         (0..self.directory.groups.len()).map(|place| Group { batch: self, place })
     }
 
-    /// What every event has beside its time: its group and subject.
+    /// Every event's group.
     ///
     /// # Errors
     /// See [`BatchError`].
     pub fn events(&self) -> Result<&Events, BatchError> {
         let part = "events";
         cached(&self.events, || {
-            let column = |column_type| self.structural(EVENTS, column_type, part);
-            let group = column(column_type::EVENT_GROUP)?;
-            let subject = column(column_type::EVENT_SUBJECT)?;
-            Events::read(&self.directory, &self.header, &group, &subject).map_err(|flaw| flaw.within(part))
+            let group = self.structural(EVENTS, column_type::EVENT_GROUP, part)?;
+            Events::read(&self.directory, &self.header, &group).map_err(|flaw| flaw.within(part))
         })
+    }
+
+    /// Each event's subject number, by event number; [`super::NO_SUBJECT`] where it has none.
+    ///
+    /// # Errors
+    /// See [`BatchError`].
+    pub fn event_subjects(&self) -> Result<&[u32], BatchError> {
+        let part = "events";
+        let subjects = cached(&self.event_subjects, || {
+            let subject = self.structural(EVENTS, column_type::EVENT_SUBJECT, part)?;
+            events::subjects(&subject, self.header.n_events as usize, self.directory.n_subjects)
+                .map_err(|flaw| flaw.within(part))
+        })?;
+        Ok(subjects)
     }
 
     /// Each event's time on the boot clock, in ns, by event number.
@@ -234,12 +263,12 @@ impl Batch {
     /// # Errors
     /// See [`BatchError`].
     pub fn event(&self, number: u32) -> Result<Option<(Event, Option<SubjectNumber>)>, BatchError> {
-        let events = self.events()?;
-        let Some((place, row)) = events.locate(number) else { return Ok(None) };
+        let Some((place, row)) = self.events()?.locate(number) else { return Ok(None) };
         let group = Group { batch: self, place };
         let time = BootTime::from_ns(self.times()?.get(number as usize).copied().unwrap_or_default());
         let event = Event { time, kind: group.kind(), row: group.row(row)? };
-        Ok(Some((event, events.subject(number))))
+        let subject = self.event_subjects()?.get(number as usize).copied();
+        Ok(Some((event, subject.filter(|&subject| subject != NO_SUBJECT).map(SubjectNumber))))
     }
 
     /// One subject, materialised; `None` if there is no such subject.

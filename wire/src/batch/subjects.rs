@@ -12,12 +12,11 @@ use crate::limits::MAX_ANCESTORS;
 use crate::subject::SubjectNumber;
 use crate::time::BootTime;
 
-/// The bytes of the columns that every subject table has.
+/// The bytes of the columns that every subject table has, beside the parents.
 pub(super) struct Columns {
     pub(super) start: Bytes,
     pub(super) pid: Bytes,
     pub(super) image: Bytes,
-    pub(super) parent: Bytes,
     pub(super) is_new: Bytes,
 }
 
@@ -31,10 +30,16 @@ pub struct Subjects {
     is_new: Vec<bool>,
 }
 
+/// Reads every entry's parent; [`NO_SUBJECT`] where it has none.
+pub(super) fn parents(bytes: &[u8], n: u32) -> Result<Vec<u32>, Flaw> {
+    let mut parents = recent::read(bytes, n as usize, n)?;
+    parents.iter_mut().for_each(|parent| *parent = parent.wrapping_sub(1));
+    Ok(parents)
+}
+
 impl Subjects {
-    pub(super) fn read(n: usize, earliest: u64, columns: &Columns) -> Result<Self, Flaw> {
-        let mut parents = recent::read(&columns.parent, n, n as u32)?;
-        parents.iter_mut().for_each(|parent| *parent = parent.wrapping_sub(1));
+    pub(super) fn read(earliest: u64, parents: Vec<u32>, columns: &Columns) -> Result<Self, Flaw> {
+        let n = parents.len();
         let Keys { starts, pids, same } = keys::read(&columns.start, &columns.pid, &parents, earliest)?;
         let mut images: Vec<u32> = Vec::with_capacity(n);
         let steps = all(&columns.image, n, |step| Ok(unzigzag(step)))?;

@@ -17,7 +17,7 @@ pub(super) fn of_subjects(batch: &Batch, subjects: &Bits) -> Result<Bits, BatchE
     if subjects.is_empty() {
         return Ok(passing);
     }
-    let numbers = batch.events()?.subjects().iter().enumerate();
+    let numbers = batch.event_subjects()?.iter().enumerate();
     numbers.filter(|(_, subject)| subjects.get(**subject as usize)).for_each(|(n, _)| passing.set(n));
     Ok(passing)
 }

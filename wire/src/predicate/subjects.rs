@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::bits::Bits;
 use super::rows::{Texts, source};
 use super::{Test, TextTest};
-use crate::batch::{Batch, BatchError, NO_SUBJECT, Subjects};
+use crate::batch::{Batch, BatchError, NO_SUBJECT};
 use crate::field::{Field, Place};
 use crate::flat::Outer;
 use crate::id::EntityId;
@@ -25,11 +25,11 @@ pub(super) fn passing(
     match field.place() {
         Place::Parent(inner) => {
             let parents = passing(batch, outer, texts, inner, test)?;
-            Ok(children_of(batch.subjects()?, &parents))
+            Ok(children_of(batch.parents()?, &parents))
         }
         Place::Ancestor(inner) => {
             let ancestors = passing(batch, outer, texts, inner, test)?;
-            Ok(descendants_of(batch.subjects()?, &ancestors))
+            Ok(descendants_of(batch.parents()?, &ancestors))
         }
         _ => own(batch, outer, texts, field, test),
     }
@@ -92,24 +92,23 @@ pub(super) fn entity(text: &[u8]) -> Option<EntityId> {
     text.parse().ok().filter(|entity: &EntityId| entity.to_string() == text)
 }
 
-fn children_of(subjects: &Subjects, parents: &Bits) -> Bits {
-    let mut children = Bits::none(subjects.len() as usize);
-    for (n, &parent) in subjects.parents().iter().enumerate() {
+fn children_of(parents: &[u32], passing: &Bits) -> Bits {
+    let mut children = Bits::none(parents.len());
+    for (n, &parent) in parents.iter().enumerate() {
         // Nobody is its own parent, whatever a host says; nor does `NO_SUBJECT` name anyone.
-        if parent as usize != n && parents.get(parent as usize) {
+        if parent as usize != n && passing.get(parent as usize) {
             children.set(n);
         }
     }
     children
 }
 
-/// Who has one of these above it, as [`Subjects::ancestors`] walks: so far up, and not round a cycle back to itself.
-fn descendants_of(subjects: &Subjects, ancestors: &Bits) -> Bits {
-    let mut descendants = Bits::none(subjects.len() as usize);
+/// Who has one of these above it, as [`crate::batch::Subjects::ancestors`] walks: so far up, and not round a cycle back to itself.
+fn descendants_of(parents: &[u32], ancestors: &Bits) -> Bits {
+    let mut descendants = Bits::none(parents.len());
     if ancestors.is_empty() {
         return descendants;
     }
-    let parents = subjects.parents();
     for n in 0..parents.len() {
         let mut at = n;
         for _ in 0..MAX_ANCESTORS {

@@ -69,15 +69,16 @@ impl Batch {
 
     /// For each row of a group the time since its subject's start, as a cell.
     fn elapsed(&self, group: usize) -> Result<Vec<u64>, BatchError> {
-        let (events, subjects) = (self.events()?, self.subjects()?);
+        let (events, subjects) = (self.event_subjects()?, self.subjects()?);
         let times = self.times()?;
         let cell = |&at: &u32| {
             let time = times.get(at as usize).copied().unwrap_or_default();
-            let start =
-                events.subject(at).and_then(|subject| subjects.starts().get(subject.0 as usize).copied());
+            let subject = events.get(at as usize);
+            // `NO_SUBJECT` is no subject's number.
+            let start = subject.and_then(|&subject| subjects.starts().get(subject as usize).copied());
             elapsed_cell(time, start)
         };
-        Ok(events.positions(group).iter().map(cell).collect())
+        Ok(self.events()?.positions(group).iter().map(cell).collect())
     }
 
     /// For each row of a table the row that predicts it by this base; only columns before `place` can be one.
@@ -89,7 +90,7 @@ impl Batch {
         name: &'static str,
     ) -> Result<&[u32], BatchError> {
         if base == PARENT_BASE && table == SUBJECTS {
-            return Ok(cached(&self.by_parent, || Ok(of_parents(self.subjects()?.parents())))?);
+            return Ok(cached(&self.by_parent, || Ok(of_parents(self.parents()?)))?);
         }
         if base == REFERENCE_BASE && table == SUBJECTS {
             return Ok(cached(&self.references, || self.read_references())?);
