@@ -44,6 +44,8 @@ pub(super) fn read(bytes: &[u8], n_rows: usize, most: u32) -> Result<Vec<u32>, F
         }
         let place = code as usize - 1;
         let number = match recent.last.get(place) {
+            // Most numbers are the last once more.
+            Some(&number) if place == 0 => number,
             Some(&number) => {
                 recent.promote(place, number);
                 number
