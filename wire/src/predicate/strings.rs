@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use memchr::memmem::Finder;
 
@@ -24,6 +25,9 @@ impl Judged {
     pub(super) fn whole(&self, test: &TextTest, strings: &Strings) -> &Bits {
         self.whole.get_or_init(|| {
             small(match test {
+                TextTest::OneOf(values) if are_few(values) => {
+                    ending(strings, values, |text, value| text == value)
+                }
                 TextTest::OneOf(_) => each(strings, |text| test.matches(text, &mut Vec::new())),
                 TextTest::Like(pattern) => match pattern.contained() {
                     Some(finder) => containing(strings, finder, pattern.folds()),
@@ -40,9 +44,7 @@ impl Judged {
     pub(super) fn base(&self, test: &TextTest, strings: &Strings) -> &Bits {
         self.base.get_or_init(|| {
             small(match test {
-                TextTest::OneOf(values) if values.len() <= FEW => {
-                    each(strings, |text| values.iter().any(|value| ends_in(text, value)))
-                }
+                TextTest::OneOf(values) if are_few(values) => ending(strings, values, ends_in),
                 _ => {
                     let mut scratch = Vec::new();
                     each(strings, |text| test.matches(base_name(text), &mut scratch))
@@ -136,7 +138,7 @@ fn small(bits: Bits) -> Bits {
     if bits.is_empty() { Bits::none(0) } else { bits }
 }
 
-/// So few values are compared one by one.
+/// So few values are looked for one by one.
 const FEW: usize = 4;
 /// Longer needles are not searched for in all strings at once.
 const LONG: usize = 256;
@@ -152,6 +154,27 @@ fn longest_run<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> &'a [u8] {
 fn ends_in(path: &[u8], name: &[u8]) -> bool {
     !name.contains(&b'/')
         && path.strip_suffix(name).is_some_and(|rest| rest.last().is_none_or(|b| *b == b'/'))
+}
+
+/// Whether these are looked for by [`ending`]. What ends in nothing is every string, and what has a zero byte may overlap itself.
+fn are_few(values: &HashSet<Box<[u8]>>) -> bool {
+    values.len() <= FEW && values.iter().all(|value| !value.is_empty() && !value.contains(&0))
+}
+
+/// The numbers of the strings that end in one of these values and pass with it, all searched at once: a zero byte follows
+/// each string.
+fn ending(strings: &Strings, values: &HashSet<Box<[u8]>>, passes: impl Fn(&[u8], &[u8]) -> bool) -> Bits {
+    let mut bits = Bits::none(strings.len() as usize + 1);
+    for value in values {
+        let needle = [value.as_ref(), b"\0"].concat();
+        for start in Finder::new(&needle).find_iter(strings.concatenated()) {
+            let number = strings.at(start);
+            if strings.get(number).is_some_and(|text| passes(text, value)) {
+                bits.set(number as usize);
+            }
+        }
+    }
+    bits
 }
 
 /// The numbers of the strings that pass, one by one.

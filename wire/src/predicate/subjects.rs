@@ -184,6 +184,27 @@ mod tests {
     }
 
     #[test]
+    fn names_are_found_where_strings_end() {
+        let mut builder = Builder::new();
+        let paths: &[&[u8]] =
+            &[b"/bin/ls", b"ls", b"/bin/lsls", b"xls", b"/ls/", b"/bin/ls\0", b"/a\0/ls", b"ls\0ls", b"/x"];
+        for (pid, path) in (0..).zip(paths) {
+            let key = ProcessKey { start: BootTime::default(), pid };
+            let row = Row::default().with(Field::ProcessExecutable, Bytes::from_static(path));
+            let subject = builder.subject(&Subject { key, image: 0, parent: None, is_new: false, row });
+            let event = Event { time: BootTime::default(), kind: Kind::EXEC, row: Row::default() };
+            builder.push(&event, Some(subject));
+        }
+        let batch = Batch::open(&seal(&mut builder)).unwrap();
+        check(&batch, "process.name:ls", [0, 1, 6]);
+        check(&batch, "process.name:(ls or x)", [0, 1, 6, 8]);
+        check(&batch, "process.name:lsls", [2]);
+        check(&batch, "process.executable:ls", [1]);
+        check(&batch, "process.executable:(ls or \"/x\" or \"/bin/ls\")", [0, 1, 8]);
+        check(&batch, "process.name:\"\"", [4]);
+    }
+
+    #[test]
     fn cycles_end_where_they_close() {
         let batch = line(3, Some(2));
         check(&batch, "process.ancestor.name:0", [1, 2]);
