@@ -30,7 +30,16 @@ impl<F: Frame> Pipe<F> {
     /// Some of the bytes arrive; gives the frames they complete.
     pub(crate) fn arrive(&mut self, rng: &mut StdRng) -> Vec<F> {
         let n = rng.random_range(0..=self.bytes.len());
-        let bytes: Vec<u8> = self.bytes.drain(..n).collect();
+        self.take(n)
+    }
+
+    /// All of the bytes arrive.
+    pub(crate) fn arrive_all(&mut self) -> Vec<F> {
+        self.take(self.bytes.len())
+    }
+
+    fn take(&mut self, n_bytes: usize) -> Vec<F> {
+        let bytes: Vec<u8> = self.bytes.drain(..n_bytes).collect();
         self.decoder.push(&bytes);
         std::iter::from_fn(|| self.decoder.next_frame().expect("our own frames can be read")).collect()
     }

@@ -318,6 +318,26 @@ impl World {
             self.pump();
         }
         self.paused = None;
+        self.read_what_waits(side);
+    }
+
+    /// Who runs again reads what was sent to it before it looks at its deadlines, as both drivers do.
+    fn read_what_waits(&mut self, side: Side) {
+        let (sensor_now, collector_now) = (self.sensor_now(), self.collector_now());
+        let Some(connection) = &mut self.connection else { return };
+        match side {
+            Side::Sensor => {
+                for frame in connection.down.arrive_all() {
+                    self.n_resends += u64::from(matches!(frame, FromCollector::Resend(_)));
+                    connection.sensor.handle_frame(sensor_now, frame);
+                }
+            }
+            Side::Collector => {
+                for frame in connection.up.arrive_all() {
+                    connection.collector.handle_control(collector_now, frame);
+                }
+            }
+        }
     }
 
     fn connect(&mut self) {
