@@ -16,7 +16,8 @@ fn main() {
     require_clang();
     require_header("bpf/bpf_helpers.h", "libbpf-dev", &target);
     require_header("asm/types.h", "linux-libc-dev", &target);
-    compile(&target, &["-mcpu=v3"], &out.join("sensor.o"));
+    compile(&target, &["-mcpu=v3", "-DHAVE_LOOP"], &out.join("sensor.o"));
+    compile(&target, &["-mcpu=v3"], &out.join("sensor_before_5_17.o"));
     compile(&target, &["-mcpu=v2", "-DOLD_ATOMICS"], &out.join("sensor_before_5_12.o"));
     mirror(&target, &out.join("event.rs"));
 }

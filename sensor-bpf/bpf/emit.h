@@ -28,6 +28,12 @@ struct {
 	__uint(max_entries, 4 << 20);
 } ring_bulk SEC(".maps");
 
+/* Files have a ring of their own: whoever floods it loses nobody else's records. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} ring_file SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, EVENT_N_CLASSES);
@@ -90,10 +96,23 @@ static __always_inline void emit__lost(u32 class)
 		emit__done(&ticket, true);
 }
 
+/* `class` is a constant. */
+static __always_inline void *emit__ring(u32 class)
+{
+	switch (class) {
+	case EVENT_CLASS_PROCESS:
+		return &ring_process;
+	case EVENT_CLASS_FILE:
+		return &ring_file;
+	default:
+		return &ring_bulk;
+	}
+}
+
 /* Sends a record whose header is its first member; `kind` and `class` are constants. */
 static __always_inline void emit(struct event_header *header, u32 kind, u32 class, u64 size)
 {
-	void *ring = class == EVENT_CLASS_PROCESS ? (void *)&ring_process : (void *)&ring_bulk;
+	void *ring = emit__ring(class);
 	struct emit_ticket ticket;
 	u64 flags;
 

@@ -18,7 +18,8 @@
 enum event_class {
 	EVENT_CLASS_PROCESS = 0,
 	EVENT_CLASS_BULK = 1,
-	EVENT_N_CLASSES = 2,
+	EVENT_CLASS_FILE = 2,
+	EVENT_N_CLASSES = 3,
 };
 
 /* What a record is. */
@@ -28,6 +29,7 @@ enum event_kind {
 	EVENT_EXIT = 3,
 	EVENT_CONNECTION = 4,
 	EVENT_CLOSE = 5,
+	EVENT_FILE = 6,
 };
 
 /* Every record starts with this. */
@@ -153,6 +155,52 @@ struct event_close {
 	__u32 reserved;
 };
 
+/* What was done to a file: the numbers of wire::event::Kind. */
+enum event_file_action {
+	EVENT_FILE_OPEN = 40,
+	EVENT_FILE_CREATE = 41,
+	EVENT_FILE_UNLINK = 42,
+	EVENT_FILE_RENAME = 43,
+	EVENT_FILE_LINK = 44,
+	EVENT_FILE_SYMLINK = 45,
+	EVENT_FILE_CHMOD = 46,
+	EVENT_FILE_CHOWN = 47,
+	EVENT_FILE_TRUNCATE = 48,
+	EVENT_FILE_SETXATTR = 49,
+	EVENT_FILE_MMAP_EXEC = 50,
+};
+
+/* Bits of event_file.flags. */
+#define EVENT_FILE_PATH_CUT (1 << 0)		/* `path` is not whole: its beginning is missing */
+#define EVENT_FILE_TARGET_CUT (1 << 1)		/* likewise */
+#define EVENT_FILE_HOST_NAMESPACE (1 << 2)	/* `path` is as the host's own mount namespace has it */
+#define EVENT_FILE_SYSCALL (1 << 3)		/* the paths are a system call's arguments, from the process's memory */
+#define EVENT_FILE_EXCHANGE (1 << 4)		/* a rename that exchanged the two */
+
+/*
+ * An action on a file. After the fixed part come, without separators, path, target and name, each
+ * as long as its *_len says.
+ */
+struct event_file {
+	struct event_header header;
+	struct event_task task;
+	__u64 inode;
+	__u64 device;		/* as in event_image */
+	__u64 size;		/* in bytes, of a regular file, when all is done */
+	__u32 filesystem;	/* s_magic */
+	__u32 mode;		/* i_mode: type and permission bits, the new ones after chmod */
+	__u32 owner;		/* uid, the new one after chown */
+	__u32 group;
+	__u32 action;		/* enum event_file_action */
+	__u32 access;		/* EVENT_ACCESS_* */
+	__s32 error;		/* 0, or why it failed: -errno */
+	__u32 flags;
+	__u16 path_len;
+	__u16 target_len;	/* the other path of a rename or link; what a symlink holds */
+	__u16 name_len;		/* of the attribute that setxattr sets */
+	__u16 reserved;
+};
+
 /* Counters of one (class, CPU); only atomic adds touch them. One cache line. */
 #define EVENT_LEVELS 4
 struct event_counters {
@@ -177,12 +225,96 @@ struct event_config {
 	__u32 n_cpus;			/* rows in `counters` for each class */
 	__u32 n_scratch;		/* entries in `scratches` */
 	__u32 wake_bytes[EVENT_N_CLASSES];	/* wake the reader when more than this waits in a ring */
+	__u32 host_mnt_ns;		/* the host's own mount namespace (its inode); 0: not known */
 };
 
 /* Bits of the one value in `filter`: which of the filter maps have entries. */
 #define EVENT_FILTER_UID (1 << 0)
 #define EVENT_FILTER_CGROUP (1 << 1)
 #define EVENT_FILTER_EXECUTABLE (1 << 2)
+
+/*
+ * The matcher's tables. A collection of rules is a set of rows, each a conjunction; a vector has a
+ * bit for each row. Each dimension of an event is one look-up that yields the vector of the rows
+ * that accept this value, or do not care. The vectors are ANDed: what is left matches.
+ *
+ * There are two slots, so that one can be filled while the other decides.
+ */
+#define MATCH_ROWS 1024
+#define MATCH_WORDS (MATCH_ROWS / 64)
+#define MATCH_SLOTS 2
+#define MATCH_TEXT_MAX 252	/* bytes of a text that the trie sees */
+#define MATCH_PATTERN_MAX 256	/* bytes of a pattern that is checked */
+#define MATCH_PATTERN_PIECES 8	/* stretches of bytes in it */
+#define MATCH_CHECKS 4		/* patterns of one row that are checked */
+
+/* What is looked up. Numbers stand in `match_numbers`, texts in `match_texts`. */
+enum match_dim {
+	MATCH_KIND = 0,		/* number: event.category and event.action, as wire::event::Kind has it */
+	MATCH_USER = 1,		/* number: process.user.id */
+	MATCH_ACCESS = 2,	/* number: the bits EVENT_ACCESS_* of file.access */
+	MATCH_EXECUTABLE = 3,	/* text: process.executable */
+	MATCH_PATH = 4,		/* text: file.path */
+	MATCH_TARGET = 5,	/* text: file.target_path */
+	MATCH_N_DIMS = 6,
+};
+
+/* Bits of file.access. */
+#define EVENT_ACCESS_READ (1 << 0)
+#define EVENT_ACCESS_WRITE (1 << 1)
+#define EVENT_ACCESS_EXEC (1 << 2)
+
+struct match_number_key {
+	__u32 slot;
+	__u32 dim;
+	__u64 value;
+};
+
+/*
+ * The text as far as it fits, followed by a NUL if all of it does: so a whole text is a prefix
+ * too, and one look-up for the longest prefix finds both.
+ */
+struct match_text_key {
+	__u32 bits;	/* of what follows: 32 for slot and dim, then 8 for each byte */
+	__u8 slot;
+	__u8 dim;
+	__u8 reserved[2];
+	__u8 text[MATCH_TEXT_MAX];
+};
+
+struct match_vector {
+	__u64 words[MATCH_WORDS];
+};
+
+/* A pattern that the trie cannot decide: stretches of bytes in order, with anything between them. */
+struct match_pattern {
+	__u16 n_pieces;
+	__u16 anchors;				/* MATCH_ANCHOR_* */
+	__u16 ends[MATCH_PATTERN_PIECES];	/* where each piece ends in `bytes` */
+	__u8 bytes[MATCH_PATTERN_MAX];
+};
+
+#define MATCH_ANCHOR_START (1 << 0)	/* the text begins with the first piece */
+#define MATCH_ANCHOR_END (1 << 1)	/* the text ends with the last piece */
+
+/* The patterns of one row that have to be looked at when all else matches: all of them must hold. */
+struct match_checks {
+	__u32 n_checks;
+	struct match_check {
+		__u16 pattern;	/* index in `match_patterns` */
+		__u8 dim;
+		__u8 negated;
+	} checks[MATCH_CHECKS];
+};
+
+/* One slot's collection. Vectors are named by their index in `match_vectors`. */
+struct match_header {
+	__u64 generation;		/* 0: no collection, everything matches */
+	__u32 uses;			/* bit d: some row asks for dimension d */
+	__u32 checked;			/* vector: the rows that have checks */
+	__u32 otherwise[MATCH_N_DIMS];	/* vector where a look-up finds nothing */
+	__u32 absent[MATCH_N_DIMS];	/* vector where the event has no such value */
+};
 
 /* Key of the filter by executable. */
 struct event_file_key {

@@ -16,9 +16,19 @@ typedef _Bool bool;
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
+typedef __s32 s32;
 typedef __u64 u64;
+typedef __s64 s64;
 
 #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+typedef struct {
+	u32 val;
+} kgid_t;
 
 struct qstr {
 	u32 len;
@@ -36,6 +46,9 @@ struct inode {
 	u32 i_rdev;
 	unsigned long i_ino;
 	u32 i_nlink;
+	kuid_t i_uid;
+	kgid_t i_gid;
+	long long i_size;
 	struct super_block *i_sb;
 };
 
@@ -52,6 +65,7 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 	int mnt_flags;
 };
 
@@ -59,6 +73,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -69,6 +84,8 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	unsigned int f_flags;
+	unsigned int f_mode;
 	void *private_data;
 };
 
@@ -82,6 +99,7 @@ struct files_struct {
 };
 
 struct fs_struct {
+	struct path root;
 	struct path pwd;
 };
 
@@ -89,6 +107,10 @@ struct mm_struct {
 	struct file *exe_file;
 	unsigned long arg_start;
 	unsigned long arg_end;
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
 };
 
 struct ns_common {
@@ -115,14 +137,6 @@ struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 	struct net *net_ns;
 };
-
-typedef struct {
-	u32 val;
-} kuid_t;
-
-typedef struct {
-	u32 val;
-} kgid_t;
 
 typedef struct {
 	u64 val;
@@ -326,5 +340,14 @@ enum tcp_state {
 #define S_IFBLK 0060000
 #define S_IFCHR 0020000
 #define S_IFIFO 0010000
+
+/* include/linux/fs.h, include/uapi/asm-generic/mman-common.h */
+#define FMODE_READ 0x1
+#define FMODE_WRITE 0x2
+#define FMODE_PATH 0x4000
+#define FMODE_CREATED 0x100000
+#define FMODE_EXEC_FLAG 0x20
+#define PROT_EXEC 0x4
+#define RENAME_EXCHANGE 0x2
 
 #endif

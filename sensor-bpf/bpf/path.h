@@ -60,6 +60,13 @@ static __always_inline bool path__step(struct scratch *s)
 	return false;
 }
 
+#ifdef HAVE_LOOP
+static long path__step_nth(u32 n, struct scratch **s)
+{
+	return path__step(*s);
+}
+#endif
+
 /* A function of its own, so that the verifier looks at the loop once for all callers. */
 __noinline int path__walk(u32 slot)
 {
@@ -67,9 +74,14 @@ __noinline int path__walk(u32 slot)
 
 	if (!s)
 		return 0;
+#ifdef HAVE_LOOP
+	if (bpf_loop(PATH_COMPONENTS, path__step_nth, &s, 0) < PATH_COMPONENTS)
+		return 0;
+#else
 	for (u32 i = 0; i < PATH_COMPONENTS; i++)
 		if (path__step(s))
 			return 0;
+#endif
 	s->walk_truncated = 1;
 	return 0;
 }
@@ -97,16 +109,21 @@ __noinline int path__walk_kernfs(u32 slot)
 	return 0;
 }
 
+/* Ends a walk: of the root itself nothing was found. */
+static __always_inline void path__end(struct scratch *s)
+{
+	s->path[EVENT_PATH_MAX] = 0;
+	if (walk(s, walk_start) == EVENT_PATH_MAX && !walk(s, walk_truncated)) {
+		s->walk_start = EVENT_PATH_MAX - 1;
+		s->path[EVENT_PATH_MAX - 1] = '/';
+	}
+}
+
 /* Appends what a walk found to the record; returns its length. */
 static __always_inline u32 path__append(struct scratch *s)
 {
 	u64 start = walk(s, walk_start), len;
 
-	if (start == EVENT_PATH_MAX && !walk(s, walk_truncated)) {
-		/* Nothing above: the root itself. */
-		s->walk_start = --start;
-		s->path[EVENT_PATH_MAX - 1] = '/';
-	}
 	scratch__opaque(start);
 	if (start > EVENT_PATH_MAX)
 		return 0;
@@ -114,22 +131,34 @@ static __always_inline u32 path__append(struct scratch *s)
 	return scratch__append(s, &s->path[start], len, EVENT_PATH_MAX);
 }
 
-static __always_inline u32 path__fill(struct scratch *s, u32 slot, struct vfsmount *mnt, struct dentry *dentry)
+static __always_inline void path__begin(struct scratch *s)
+{
+	s->walk_start = EVENT_PATH_MAX;
+	s->walk_truncated = 0;
+}
+
+/* Finds the path of what has been begun, from here up: it is left in `path`, from `walk_start` on. */
+static __always_inline void path__climb(struct scratch *s, u32 slot, struct vfsmount *mnt, struct dentry *dentry)
 {
 	s->walk_node = (u64)dentry;
 	s->walk_mount = (u64)mnt - bpf_core_field_offset(struct mount, mnt);
-	s->walk_start = EVENT_PATH_MAX;
-	s->walk_truncated = 0;
 	path__walk(slot);
+	path__end(s);
+}
+
+static __always_inline u32 path__fill(struct scratch *s, u32 slot, struct vfsmount *mnt, struct dentry *dentry)
+{
+	path__begin(s);
+	path__climb(s, slot, mnt, dentry);
 	return path__append(s);
 }
 
 static __always_inline u32 path__fill_kernfs(struct scratch *s, u32 slot, struct kernfs_node *kn)
 {
+	path__begin(s);
 	s->walk_node = (u64)kn;
-	s->walk_start = EVENT_PATH_MAX;
-	s->walk_truncated = 0;
 	path__walk_kernfs(slot);
+	path__end(s);
 	return path__append(s);
 }
 

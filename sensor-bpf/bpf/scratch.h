@@ -12,7 +12,34 @@
 
 #define SCRATCH_TRIES 8
 #define SCRATCH_NAME 256
+#define SCRATCH_KEY 8	/* of struct match_text_key, before its text */
 #define SCRATCH_RECORD (sizeof(struct event_image) + 4 * EVENT_PATH_MAX + EVENT_TTY_MAX + EVENT_ARGS_MAX)
+
+
+/* The rows that are left of one event, and its texts, as places in `record`. */
+struct scratch_match {
+	u64 rows[MATCH_WORDS];
+	u32 text_at[MATCH_N_DIMS];
+	u32 text_len[MATCH_N_DIMS];	/* 0: absent */
+};
+
+/* A process's part of every answer: it changes with its image only. */
+struct match_subject {
+	u64 generation;
+	u64 rows[MATCH_WORDS];
+};
+
+/* Where the search for a pattern stands. */
+struct scratch_check {
+	u32 pattern;
+	u32 text_at;
+	u32 text_len;
+	u32 piece;
+	u32 begun;	/* where in the text this attempt began */
+	u32 agreed;	/* bytes of the piece that agree */
+	u32 answer;
+	u32 dims;	/* checks of these dimensions are looked at */
+};
 
 struct scratch {
 	u32 owned;
@@ -21,8 +48,12 @@ struct scratch {
 	u64 walk_mount;		/* the mount it is in */
 	u32 walk_start;		/* where the path found so far starts in `path` */
 	u32 walk_truncated;
+	struct scratch_match match;
+	struct scratch_check check;
+	struct match_subject subject;
 	char name[SCRATCH_NAME];
-	char path[EVENT_PATH_MAX + SCRATCH_NAME];	/* filled downwards from EVENT_PATH_MAX */
+	u8 key[SCRATCH_KEY];				/* what stands before `path` when it is looked up */
+	char path[EVENT_PATH_MAX + SCRATCH_NAME + 8];	/* filled downwards from EVENT_PATH_MAX, a NUL there */
 	char record[SCRATCH_RECORD + EVENT_PATH_MAX];
 };
 

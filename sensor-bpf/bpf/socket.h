@@ -223,6 +223,16 @@ static __always_inline int socket__state(const struct sock *const_sk, int old, i
 	return 0;
 }
 
+/* inet_accept() returns: there is a connection in the new socket, or there is none. */
+static __always_inline int socket__was_accepted(struct socket *accepted)
+{
+	struct sock *sk = BPF_CORE_READ(accepted, sk);
+
+	if (sk && socket__is_tcp(sk))
+		socket__accepted(sk, (u64)sk);
+	return 0;
+}
+
 /* raw tracepoint sys_exit: the descriptor that accept returned leads to the socket. */
 static __always_inline int socket__accept_returned(struct pt_regs *regs, long ret)
 {

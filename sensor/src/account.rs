@@ -16,7 +16,7 @@ use wire::id::Lane;
 use wire::ledger::Ledger;
 use wire::time::BootTime;
 
-use crate::record::{Class, Place};
+use crate::record::{Class, PerClass, Place};
 use sequence::Sequence;
 
 mod sequence;
@@ -44,8 +44,8 @@ pub enum Start {
 pub struct Positions {
     /// Whether the sensor stopped in good order: then what is missing was lost in the kernel.
     pub clean: bool,
-    /// Each CPU's sequence, of the class process and of the class bulk.
-    pub sequences: [Vec<Position>; 2],
+    /// Each CPU's sequence, of each class.
+    pub sequences: PerClass<Vec<Position>>,
 }
 
 /// How far one CPU's sequence has come.
@@ -98,7 +98,7 @@ impl Account {
             Start::Resumed(positions) => {
                 // A CPU that had sent nothing yet counts from 0 too.
                 account.start = if positions.clean { Beginning::Zero } else { Beginning::ZeroBeforeCrash };
-                for (class, known) in [Class::Process, Class::Bulk].into_iter().zip(positions.sequences) {
+                for (class, known) in Class::ALL.into_iter().zip(positions.sequences) {
                     for position in known {
                         let key = (class, position.cpu);
                         account.sequences.insert(key, Sequence::resumed(position, positions.clean, now));
@@ -210,7 +210,7 @@ impl Class {
     pub const fn lane(self) -> Lane {
         match self {
             Class::Process => Lane::Critical,
-            Class::Bulk => Lane::Bulk,
+            Class::Bulk | Class::File => Lane::Bulk,
         }
     }
 }
@@ -229,9 +229,9 @@ impl Tally {
 }
 
 fn tally(tallies: &mut [Tally; 2], class: Class) -> &mut Tally {
-    let [process, bulk] = tallies;
-    match class {
-        Class::Process => process,
-        Class::Bulk => bulk,
+    let [critical, bulk] = tallies;
+    match class.lane() {
+        Lane::Critical => critical,
+        Lane::Bulk => bulk,
     }
 }

@@ -6,8 +6,8 @@ use nix::sys::utsname::uname;
 use serde::Serialize;
 
 use crate::probe::cgroup::{self, Hierarchy};
-use crate::probe::hook::{HOOKS, Hook};
-use crate::probe::{self, KernelVersion};
+use crate::probe::sight::Sight;
+use crate::probe::{self, KernelVersion, Trial};
 
 /// What was found on this machine. Its `Display` is the text for a terminal; as JSON it is one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,8 +16,8 @@ pub struct Report {
     pub kernel: String,
     /// What the sensor needs before any program, in the order to mend it.
     pub needs: Vec<Row>,
-    /// One row for each program.
-    pub hooks: Vec<Row>,
+    /// What can be seen, one row each.
+    pub sights: Vec<Row>,
     /// Which control-group hierarchy says where a process belongs.
     pub cgroup: &'static str,
     /// What cannot be seen here, one sentence each.
@@ -27,14 +27,18 @@ pub struct Report {
 /// One thing that is there or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// Its name: a place in the kernel, or something the machine must offer.
+    /// Its name: as events have it, or something the machine must offer.
     pub name: String,
+    /// The way in which it is seen here: places in the kernel. Empty where there is none.
+    pub way: String,
     /// What it gives.
     pub shows: String,
     /// Whether it is there.
     pub available: bool,
-    /// Why it is not, or how it is known to be.
+    /// Why it is not, or why it is not seen in a better way.
     pub note: String,
+    /// What is not seen here: without it, or in this way.
+    pub blind: String,
     /// Whether the sensor cannot run without it.
     pub required: bool,
 }
@@ -45,13 +49,13 @@ impl Report {
     pub fn gather() -> Self {
         let version = probe::kernel_version();
         let needs = probe::needs().into_iter().map(Row::from).collect::<Vec<_>>();
-        let hooks = hook_rows();
+        let sights = sight_rows();
         let hierarchy = cgroup::reported();
         Self {
             kernel: uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default(),
-            blind: blind_spots(version, &hooks),
+            blind: blind_spots(version, &sights),
             needs,
-            hooks,
+            sights,
             cgroup: match hierarchy {
                 Hierarchy::V2 => "cgroup v2",
                 Hierarchy::Pids => "cgroup v1, pids controller",
@@ -62,14 +66,14 @@ impl Report {
 
     /// Whether the sensor can run.
     pub fn is_usable(&self) -> bool {
-        self.needs.iter().chain(&self.hooks).all(|row| row.available || !row.required)
+        self.needs.iter().chain(&self.sights).all(|row| row.available || !row.required)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel {}, control groups from {}\n", self.kernel, self.cgroup)?;
-        let rows = || self.needs.iter().chain(&self.hooks);
+        let rows = || self.needs.iter().chain(&self.sights);
         let width = rows().map(|row| row.name.len()).max().unwrap_or(0);
         // What stands in the way of everything is said once.
         let mut said = "";
@@ -79,8 +83,8 @@ impl fmt::Display for Report {
                 (false, true) => "NO",
                 (false, false) => "no",
             };
-            writeln!(f, "{mark:4}{:width$}  {}", row.name, row.shows)?;
-            if !row.available && row.note != said {
+            writeln!(f, "{mark:4}{:width$}  {}{}", row.name, row.shows, by(&row.way))?;
+            if !row.note.is_empty() && row.note != said {
                 writeln!(f, "{:4}{:width$}  {}", "", "", row.note)?;
                 said = &row.note;
             }
@@ -90,46 +94,58 @@ impl fmt::Display for Report {
     }
 }
 
+fn by(way: &str) -> String {
+    if way.is_empty() { String::new() } else { format!(" ({way})") }
+}
+
 impl From<probe::Need> for Row {
     fn from(need: probe::Need) -> Self {
         Self {
             name: need.name.into(),
+            way: String::new(),
             shows: need.shows.into(),
             available: need.missing.is_none(),
             note: need.missing.unwrap_or_default(),
+            blind: String::new(),
             required: true,
         }
     }
 }
 
-fn hook_rows() -> Vec<Row> {
-    let tried = probe::try_hooks();
-    HOOKS
-        .iter()
-        .map(|hook| {
-            hook_row(hook, tried.iter().find(|(tried, _)| *tried == hook).and_then(|(_, why)| why.as_deref()))
-        })
-        .collect()
-}
-
-fn hook_row(hook: &Hook, why_not: Option<&str>) -> Row {
-    Row {
-        name: hook.section(),
-        shows: hook.shows.into(),
-        available: why_not.is_none(),
-        note: why_not.unwrap_or_default().into(),
-        required: hook.required,
+impl From<Trial> for Row {
+    fn from(trial: Trial) -> Self {
+        let refused = trial.refused.iter().map(|(hook, why)| format!("{}: {why}", hook.section()));
+        Self {
+            name: trial.sight.name.into(),
+            way: trial.way.map(|way| way.sections()).unwrap_or_default(),
+            shows: trial.sight.shows.into(),
+            available: trial.way.is_some(),
+            note: refused.collect::<Vec<_>>().join("; "),
+            blind: trial.way.map_or(trial.sight.without, |way| way.blind).into(),
+            required: trial.sight.required,
+        }
     }
 }
 
+fn sight_rows() -> Vec<Row> {
+    match probe::try_sights() {
+        Ok(trials) => trials.into_iter().map(Row::from).collect(),
+        Err(error) => {
+            let why = wire::cause::chain(&error);
+            Sight::all().map(|sight| Row { note: why.clone(), ..unseen(sight) }).collect()
+        }
+    }
+}
+
+fn unseen(sight: &'static Sight) -> Row {
+    Row::from(Trial { sight, way: None, refused: Vec::new() })
+}
+
 /// What no event tells of here. What no kernel shows to this version stands in the README.
-fn blind_spots(version: Option<KernelVersion>, hooks: &[Row]) -> Vec<String> {
-    let mut blind: Vec<String> = HOOKS
-        .iter()
-        .filter(|hook| hooks.iter().any(|row| row.name == hook.section() && !row.available))
-        .map(|hook| hook.without.into())
-        .collect();
-    blind.push("a connection accepted through io_uring is told when it is first read from".into());
+fn blind_spots(version: Option<KernelVersion>, sights: &[Row]) -> Vec<String> {
+    let blind = sights.iter().map(|row| row.blind.clone()).filter(|blind| !blind.is_empty());
+    let mut blind: Vec<String> = blind.collect();
+    blind.dedup();
     blind.push("connections of MPTCP sockets and of protocols other than TCP".into());
     blind.push(
         "arguments in pages that were swapped out before exec returned (process.truncated says so)".into(),
@@ -145,15 +161,25 @@ mod tests {
     use super::*;
 
     fn rows(available: bool) -> Vec<Row> {
-        HOOKS.iter().map(|hook| hook_row(hook, (!available).then_some("refused"))).collect()
+        Sight::all()
+            .map(|sight| Trial { sight, way: sight.ways.first().filter(|_| available), refused: Vec::new() })
+            .map(Row::from)
+            .collect()
     }
 
     #[test]
-    fn a_missing_hook_is_named_with_what_it_costs() {
+    fn what_is_not_seen_is_told_with_what_it_costs() {
         let new = Some(KernelVersion { major: 6, minor: 1 });
         let n_always = blind_spots(new, &rows(true)).len();
-        assert_eq!(blind_spots(new, &rows(false)).len(), n_always + HOOKS.len());
+        assert_eq!(blind_spots(new, &rows(false)).len(), n_always + Sight::all().count());
         assert_eq!(blind_spots(Some(KernelVersion { major: 5, minor: 10 }), &rows(true)).len(), n_always + 1);
+    }
+
+    #[test]
+    fn a_lesser_way_is_told_with_what_it_costs() {
+        let accept = Sight::all().find(|sight| sight.name == "network.accept").expect("it is there");
+        let row = Row::from(Trial { sight: accept, way: accept.ways.last(), refused: Vec::new() });
+        assert!(row.available && row.blind.contains("io_uring"));
     }
 
     #[test]
@@ -161,17 +187,17 @@ mod tests {
         let mut report = Report {
             kernel: "6.1".into(),
             needs: vec![],
-            hooks: rows(true),
+            sights: rows(true),
             cgroup: "cgroup v2",
             blind: vec![],
         };
         assert!(report.is_usable());
-        let optional = report.hooks.iter_mut().find(|row| !row.required).expect("there is one");
+        let optional = report.sights.iter_mut().find(|row| !row.required).expect("there is one");
         optional.available = false;
         optional.note = "this kernel does not have it".into();
         assert!(report.is_usable());
         assert!(report.to_string().contains("this kernel does not have it"));
-        report.hooks.iter_mut().for_each(|row| row.available = false);
+        report.sights.iter_mut().for_each(|row| row.available = false);
         assert!(!report.is_usable());
     }
 }

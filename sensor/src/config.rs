@@ -13,6 +13,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::record::PerClass;
+
 /// The settings of a sensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -29,10 +31,8 @@ pub struct Config {
     pub spool: PathBuf,
     /// How many bytes they may take.
     pub spool_bytes: u64,
-    /// Size of the ring for process life, in bytes.
-    pub process_ring_bytes: u32,
-    /// Size of the ring for everything else, in bytes.
-    pub bulk_ring_bytes: u32,
+    /// Sizes of the rings, in bytes.
+    pub ring_bytes: PerClass<u32>,
     /// Whose records the kernel leaves out.
     pub exclude: Exclude,
     /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
@@ -77,6 +77,7 @@ struct Written {
     spool_mb: u64,
     process_ring_mb: u32,
     bulk_ring_mb: u32,
+    file_ring_mb: u32,
     exclude_users: Vec<u32>,
     exclude_executables: Vec<PathBuf>,
     exclude_cgroups: Vec<PathBuf>,
@@ -162,8 +163,11 @@ impl Config {
             collectors: written.collectors,
             spool,
             spool_bytes: mib("spool_mb", written.spool_mb, 1024)?,
-            process_ring_bytes: ring("process_ring_mb", written.process_ring_mb)?,
-            bulk_ring_bytes: ring("bulk_ring_mb", written.bulk_ring_mb)?,
+            ring_bytes: [
+                ring("process_ring_mb", written.process_ring_mb)?,
+                ring("bulk_ring_mb", written.bulk_ring_mb)?,
+                ring("file_ring_mb", written.file_ring_mb)?,
+            ],
             exclude: Exclude {
                 users: written.exclude_users,
                 executables: written.exclude_executables,
@@ -188,6 +192,7 @@ impl Written {
             spool_mb: 64,
             process_ring_mb: 8,
             bulk_ring_mb: 4,
+            file_ring_mb: 4,
             exclude_users: Vec::new(),
             exclude_executables: Vec::new(),
             exclude_cgroups: Vec::new(),

@@ -68,8 +68,8 @@ pub struct Ready {
     pub lane: Lane,
     /// The batch.
     pub batch: Batch,
-    /// How far it reaches in the kernel's numbering of its class.
-    pub positions: Vec<Position>,
+    /// How far it reaches in the kernel's numbering of the classes of its lane.
+    pub positions: Vec<(Class, Vec<Position>)>,
 }
 
 /// What the last event about loss had told of.
@@ -299,7 +299,8 @@ impl Pipeline {
             ledger: self.account.ledger(lane),
         };
         let Some(batch) = sealer(&mut self.critical, &mut self.bulk, lane).seal(&seal) else { return };
-        let positions = self.account.positions(class_of(lane));
+        let of_lane = Class::ALL.into_iter().filter(|class| class.lane() == lane);
+        let positions = of_lane.map(|class| (class, self.account.positions(class))).collect();
         self.ready.push_back(Ready { epoch: self.epoch, lane, batch, positions });
     }
 }
@@ -308,12 +309,5 @@ fn sealer<'a>(critical: &'a mut Sealer, bulk: &'a mut Sealer, lane: Lane) -> &'a
     match lane {
         Lane::Critical => critical,
         Lane::Bulk => bulk,
-    }
-}
-
-fn class_of(lane: Lane) -> Class {
-    match lane {
-        Lane::Critical => Class::Process,
-        Lane::Bulk => Class::Bulk,
     }
 }

@@ -5,7 +5,7 @@
 //! filling, and the next one reads on where it stopped.
 //!
 //! - [`Probe`]: an open instance: drain, wait, count, filter, seed, unload.
-//! - [`hook`]: what is attached where, and whether this kernel has it.
+//! - [`sight`]: what can be seen, and the ways to see it, best first; [`hook`]: one program and its place.
 //! - `install`: load and pin; `pins`: the folder; `host`: what the machine must offer.
 //! - [`cgroup`]: which hierarchy is read, and which subtree a sensor is confined to.
 
@@ -28,6 +28,7 @@ mod host;
 mod install;
 mod pins;
 mod seed;
+pub mod sight;
 mod trial;
 
 pub use counters::{ClassCounters, Counters, Sequence};
@@ -35,10 +36,12 @@ pub use error::ProbeError;
 pub use filter::Filter;
 pub use host::{KernelVersion, kernel_version};
 pub use seed::OwnedImage;
-pub use trial::{Need, needs, try_hooks};
+pub use trial::{Need, Trial, needs, try_sights};
 
-use hook::{HOOKS, Hook};
+use crate::record::PerClass;
+use hook::Hook;
 use pins::Pins;
+use sight::{Sight, Way};
 
 /// The longest a waiting record is left in its ring: the programs wake the sensor only when a
 /// ring fills, as a wake-up costs more than a record.
@@ -51,15 +54,13 @@ pub struct ProbeConfig {
     pub name: String,
     /// The control group (its directory) outside of which nothing is seen; none: all of the host.
     pub cgroup: Option<PathBuf>,
-    /// Size of the ring for process life; rounded up to a power of two of at least a page.
-    pub process_ring_bytes: u32,
-    /// Size of the ring for everything else.
-    pub bulk_ring_bytes: u32,
+    /// Sizes of the rings; rounded up to powers of two of at least a page.
+    pub ring_bytes: PerClass<u32>,
 }
 
 impl Default for ProbeConfig {
     fn default() -> Self {
-        Self { name: "sensor".into(), cgroup: None, process_ring_bytes: 8 << 20, bulk_ring_bytes: 4 << 20 }
+        Self { name: "sensor".into(), cgroup: None, ring_bytes: [8 << 20, 4 << 20, 4 << 20] }
     }
 }
 
@@ -67,8 +68,7 @@ impl Default for ProbeConfig {
 ///
 /// Dropping it leaves programs and rings in the kernel; [`Probe::unload`] removes them.
 pub struct Probe {
-    process: Ring,
-    bulk: Ring,
+    rings: PerClass<Ring>,
     counters: counters::CounterMap,
     filter: filter::FilterMaps,
     programs: Vec<(&'static Hook, ProgramFd)>,
@@ -124,11 +124,11 @@ impl Probe {
         pins::names()
     }
 
-    /// Hands over the records that wait, those of process life first, at most `max`; returns how
+    /// Hands over the records that wait, those of process life first, files last, at most `max`; returns how
     /// many there were.
     pub fn drain(&mut self, max: usize, mut each: impl FnMut(&[u8])) -> usize {
         let mut n_drained = 0;
-        for ring in [&mut self.process, &mut self.bulk] {
+        for ring in &mut self.rings {
             while n_drained < max {
                 let Some(record) = ring.records.next() else { break };
                 each(&record);
@@ -143,9 +143,11 @@ impl Probe {
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
     pub async fn ready(&self) {
+        let [process, bulk, file] = &self.rings;
         tokio::select! {
-            Ok(mut guard) = self.process.wake.readable() => guard.clear_ready(),
-            Ok(mut guard) = self.bulk.wake.readable() => guard.clear_ready(),
+            Ok(mut guard) = process.wake.readable() => guard.clear_ready(),
+            Ok(mut guard) = bulk.wake.readable() => guard.clear_ready(),
+            Ok(mut guard) = file.wake.readable() => guard.clear_ready(),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
@@ -184,11 +186,20 @@ impl Probe {
         seed::each(&self.pins, take)
     }
 
-    /// The optional hooks this kernel did not take.
-    pub fn missing(&self) -> impl Iterator<Item = &'static Hook> {
-        HOOKS.iter().filter(|hook| {
-            !hook.is_iterator() && self.programs.iter().all(|(loaded, _)| loaded.program != hook.program)
-        })
+    /// What can be seen, and the way in which it is; `None` where this kernel shows it in no way.
+    pub fn sights(&self) -> impl Iterator<Item = (&'static Sight, Option<&'static Way>)> {
+        let is_attached = |hook: &Hook| self.programs.iter().any(|(there, _)| there.program == hook.program);
+        Sight::all().map(move |sight| (sight, sight.way(is_attached)))
+    }
+
+    /// What this kernel does not show.
+    pub fn missing(&self) -> impl Iterator<Item = &'static Sight> {
+        self.sights().filter(|(_, way)| way.is_none()).map(|(sight, _)| sight)
+    }
+
+    /// Every program that is attached.
+    pub fn attached(&self) -> impl Iterator<Item = &'static Hook> {
+        self.programs.iter().map(|(hook, _)| *hook)
     }
 
     /// Whether the programs were already running.
@@ -211,14 +222,17 @@ impl Probe {
 
     fn attach_to(pins: Pins, reopened: bool) -> Result<Self, ProbeError> {
         let mut programs = Vec::new();
-        for hook in HOOKS {
+        for hook in sight::hooks() {
             if let Some(program) = pins.program(hook)? {
                 programs.push((hook, program));
             }
         }
         Ok(Self {
-            process: Ring::open(&pins, "ring_process")?,
-            bulk: Ring::open(&pins, "ring_bulk")?,
+            rings: [
+                Ring::open(&pins, "ring_process")?,
+                Ring::open(&pins, "ring_bulk")?,
+                Ring::open(&pins, "ring_file")?,
+            ],
             counters: counters::CounterMap::open(&pins)?,
             filter: filter::FilterMaps::open(&pins)?,
             programs,

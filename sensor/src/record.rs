@@ -39,8 +39,38 @@ pub struct Place {
 pub enum Class {
     /// Fork, exec, exit: the critical lane.
     Process,
-    /// Everything else: the bulk lane.
+    /// Everything that is of no other class: the bulk lane.
     Bulk,
+    /// Files: the bulk lane too, in a ring of their own.
+    File,
+}
+
+/// One value for each class, in the order of [`Class::ALL`].
+pub type PerClass<T> = [T; 3];
+
+impl Class {
+    /// Every class, in the order in which their rings are drained: what tells of processes first.
+    pub const ALL: PerClass<Class> = [Class::Process, Class::Bulk, Class::File];
+
+    /// This class's value.
+    pub fn of<T>(self, all: &PerClass<T>) -> &T {
+        let [process, bulk, file] = all;
+        match self {
+            Class::Process => process,
+            Class::Bulk => bulk,
+            Class::File => file,
+        }
+    }
+
+    /// This class's value, to be changed.
+    pub fn of_mut<T>(self, all: &mut PerClass<T>) -> &mut T {
+        let [process, bulk, file] = all;
+        match self {
+            Class::Process => process,
+            Class::Bulk => bulk,
+            Class::File => file,
+        }
+    }
 }
 
 /// A process as the kernel named it when the hook ran.

@@ -113,12 +113,11 @@ fn open_probe(config: &Config) -> Result<Probe, RunError> {
     let mut probe = Probe::open(&ProbeConfig {
         name: config.name.clone(),
         cgroup: config.cgroup.clone(),
-        process_ring_bytes: config.process_ring_bytes,
-        bulk_ring_bytes: config.bulk_ring_bytes,
+        ring_bytes: config.ring_bytes,
     })?;
     probe.set_filter(&exclude::filter(&config.exclude))?;
-    for hook in probe.missing() {
-        warn!(hook = hook.program, "this kernel did not take a hook: what it sees is missing");
+    for sight in probe.missing() {
+        warn!(sight = sight.name, "not seen on this kernel: {}", sight.without);
     }
     Ok(probe)
 }

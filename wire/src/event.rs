@@ -13,6 +13,7 @@ use crate::id::Lane;
 use crate::time::BootTime;
 use crate::value::Value;
 
+mod file;
 mod network;
 mod process;
 mod sensor;
@@ -50,7 +51,7 @@ impl Kind {
 
     /// Every kind this version knows, by category.
     pub fn known() -> impl Iterator<Item = &'static KindInfo> {
-        [process::KINDS, network::KINDS, sensor::KINDS].into_iter().flatten()
+        [process::KINDS, file::KINDS, network::KINDS, sensor::KINDS].into_iter().flatten()
     }
 
     /// What this version knows about it, if anything.

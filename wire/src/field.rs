@@ -173,6 +173,12 @@ fields! {
     165 FileOwner "file.owner" Uint Event, "Its owner's user id.";
     166 FileAccess "file.access" KeywordList Event, "read, write, exec.";
     167 FileTruncated "file.truncated" Bool Event, "Whether the path was cut.";
+    168 FileType "file.type" Keyword Event, "regular, directory, symlink, fifo, socket, block or char.";
+    169 FileFilesystem "file.filesystem" Keyword Event, "The type of the file system it is on: ext4, tmpfs, overlay, …";
+    170 FileHostNamespace "file.host_namespace" Bool Event, "Whether the path is as the host's own mount namespace has it.";
+    171 FileXattr "file.xattr" Keyword Event, "The extended attribute that was set.";
+    172 FileGroup "file.group" Uint Event, "Its group id.";
+    173 FileSize "file.size" Uint Event, "Its length in bytes.";
 
     // Network.
     180 SourceIp "source.ip" Ip Event, "The address that opened the connection.";

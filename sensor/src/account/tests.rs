@@ -68,7 +68,7 @@ fn what_a_crash_lost_is_booked_by_the_next_sensor() {
     for seq in [0, 1, 3] {
         before.arrived(place(seq), NOW);
     }
-    let sealed = Positions { clean: false, sequences: [vec![], before.positions(Class::Bulk)] };
+    let sealed = Positions { clean: false, sequences: [vec![], before.positions(Class::Bulk), vec![]] };
     // 4 to 8 arrived there, but were not sealed. While no sensor ran, 10 and 11 found no room.
     let mut after = Account::new(Start::Resumed(sealed), NOW);
     after.arrived(place(9), NOW);

@@ -46,6 +46,15 @@ pub fn mounts() -> Vec<Mount> {
     parse_mounts(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
 }
 
+/// Where the unified hierarchy is mounted: every socket belongs to a group in it, in hybrid layouts too.
+pub(super) fn v2_root() -> Result<PathBuf, ProbeError> {
+    let v2 = mounts().into_iter().find(|mount| mount.hierarchy == Hierarchy::V2);
+    v2.map(|mount| mount.at).ok_or_else(|| ProbeError::Cgroup {
+        path: "/sys/fs/cgroup".into(),
+        why: "the unified hierarchy (cgroup2) is mounted nowhere; mount it: mount -t cgroup2 none /sys/fs/cgroup".into(),
+    })
+}
+
 /// The hierarchy that records are told from.
 pub fn reported() -> Hierarchy {
     choose(&mounts())

@@ -5,21 +5,16 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use aya::maps::{Array, Map, MapData};
 use aya::programs::ProgramFd;
-use sensor_bpf::event::event_counters;
+use sensor_bpf::event::{EVENT_N_CLASSES, event_counters};
 use zerocopy::FromBytes;
 
 use super::pins::Pins;
 use super::{Hook, ProbeError};
-use crate::record::Class;
+use crate::record::{Class, PerClass};
 
 /// Everything counted since the programs were loaded, by class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Process life.
-    pub process: ClassCounters,
-    /// Everything else.
-    pub bulk: ClassCounters,
-}
+pub struct Counters(PerClass<ClassCounters>);
 
 /// What was counted of one class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,10 +40,12 @@ pub struct Sequence {
 impl Counters {
     /// What was counted of this class.
     pub fn of(&self, class: Class) -> &ClassCounters {
-        match class {
-            Class::Process => &self.process,
-            Class::Bulk => &self.bulk,
-        }
+        class.of(&self.0)
+    }
+
+    /// Program runs that the kernel skipped, of each class.
+    pub fn skipped(&self) -> PerClass<u64> {
+        Class::ALL.map(|class| self.of(class).skipped)
     }
 }
 
@@ -80,19 +77,16 @@ impl CounterMap {
 
     pub(super) fn read(&self, programs: &[(&'static Hook, ProgramFd)]) -> Result<Counters, ProbeError> {
         let mut counters = Counters::default();
-        let n_cpus = self.map.len() / 2;
-        for key in 0..self.map.len() {
-            let bytes = self.map.get(&key, 0).map_err(failed)?;
-            let Ok(row) = event_counters::read_from_bytes(&bytes) else { continue };
-            let class = if key < n_cpus { &mut counters.process } else { &mut counters.bulk };
-            class.add_row(key % n_cpus, &row);
+        let n_cpus = self.map.len() / EVENT_N_CLASSES;
+        for (class, number) in Class::ALL.into_iter().zip(0..) {
+            for cpu in 0..n_cpus {
+                let bytes = self.map.get(&(number * n_cpus + cpu), 0).map_err(failed)?;
+                let Ok(row) = event_counters::read_from_bytes(&bytes) else { continue };
+                class.of_mut(&mut counters.0).add_row(cpu, &row);
+            }
         }
         for (hook, program) in programs {
-            let class = match hook.class {
-                Class::Process => &mut counters.process,
-                Class::Bulk => &mut counters.bulk,
-            };
-            class.skipped += skipped_runs(hook, program)?;
+            hook.class.of_mut(&mut counters.0).skipped += skipped_runs(hook, program)?;
         }
         Ok(counters)
     }

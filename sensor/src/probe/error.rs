@@ -73,6 +73,12 @@ pub enum ProbeError {
         #[source]
         source: Box<aya::programs::ProgramError>,
     },
+    /// Something without which nothing works cannot be seen in any way.
+    #[error("this kernel shows {name} in no way that the sensor knows; see `vedette-sensor check`")]
+    Sight {
+        /// What.
+        name: &'static str,
+    },
     /// A link could not be kept.
     #[error("the kernel could not keep the program {program} attached")]
     Link {

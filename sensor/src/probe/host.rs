@@ -80,6 +80,12 @@ pub(super) fn require_bpffs() -> Result<(), ProbeError> {
         .map_err(|errno| ProbeError::Bpffs { source: errno.into() })
 }
 
+/// The host's own mount namespace: that of the first process. 0 where it cannot be seen.
+pub(super) fn mount_namespace() -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/1/ns/mnt").ok().and_then(|found| u32::try_from(found.ino()).ok()).unwrap_or(0)
+}
+
 /// Whether the BPF file system is mounted.
 pub(super) fn has_bpffs() -> bool {
     statfs(BPFFS).is_ok_and(|fs| fs.filesystem_type() == BPF_FS_MAGIC)

@@ -11,7 +11,7 @@ use sensor_bpf::event::{EVENT_ARGS_MAX, event_header};
 use zerocopy::FromBytes;
 
 use super::ProbeError;
-use super::hook::{HOOKS, HookKind};
+use super::sight;
 use super::pins::Pins;
 use crate::record::{Body, Image, Record, RecordError, Task};
 
@@ -66,7 +66,7 @@ impl OwnedImage {
 /// tens of megabytes for a moment.
 pub(super) fn each(pins: &Pins, mut take: impl FnMut(&OwnedImage)) -> Result<(), ProbeError> {
     let failed = |source| ProbeError::Seed { source };
-    for hook in HOOKS.iter().filter(|hook| hook.kind == HookKind::Iterator) {
+    for hook in sight::hooks().into_iter().filter(|hook| hook.is_iterator()) {
         let mut file = fs::File::open(pins.link_path(hook)).map_err(failed)?;
         let (mut waiting, mut chunk) = (Vec::new(), vec![0; READ_BYTES]);
         loop {

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::hook::{HOOKS, Hook};
-use super::install::{self, Plan};
+use super::hook::Hook;
+use super::install::{self, Loader, Plan};
+use super::sight::{Sight, Way};
 use super::{ProbeConfig, ProbeError, host};
 
 /// Something the machine must offer before any program.
@@ -45,34 +46,47 @@ pub fn needs() -> Vec<Need> {
     ]
 }
 
-/// For each hook why this kernel does not take it, or nothing when it does. With the rights for
-/// it every program is loaded, without being attached; else only the place is looked for.
-pub fn try_hooks() -> Vec<(&'static Hook, Option<String>)> {
-    if host::require_rights().is_ok() {
-        match load_all() {
-            Ok(tried) => return tried,
-            Err(error) => {
-                let why = wire::cause::chain(&error);
-                return HOOKS.iter().map(|hook| (hook, Some(why.clone()))).collect();
-            }
-        }
-    }
-    let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-    HOOKS
-        .iter()
-        .map(|hook| (hook, (!hook.is_in(&btf)).then(|| "this kernel has no such place".into())))
-        .collect()
+/// What came of trying to see something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// What.
+    pub sight: &'static Sight,
+    /// The way in which it can be seen here, if any.
+    pub way: Option<&'static Way>,
+    /// For each program of a better way why this kernel does not take it.
+    pub refused: Vec<(&'static Hook, String)>,
 }
 
-fn load_all() -> Result<Vec<(&'static Hook, Option<String>)>, ProbeError> {
-    let plan = Plan::new(&ProbeConfig::default(), host::require_kernel()?)?;
-    let btf = install::kernel_btf()?;
-    let mut ebpf = plan.load(&btf)?;
-    Ok(HOOKS
-        .iter()
-        .map(|hook| {
-            let refused = install::load_program(&mut ebpf, hook, &btf).err();
-            (hook, refused.map(|error| wire::cause::chain(&error)))
-        })
-        .collect())
+/// Tries every sight. With the rights for it programs are loaded, without being attached; else only
+/// their places are looked for.
+///
+/// # Errors
+/// When the kernel refuses the maps: then nothing can be seen.
+pub fn try_sights() -> Result<Vec<Trial>, ProbeError> {
+    if host::require_rights().is_ok() {
+        let plan = Plan::new(&ProbeConfig::default(), host::require_kernel()?)?;
+        let btf = install::kernel_btf()?;
+        let mut loader = Loader::new(plan.load(&btf)?, &btf);
+        return Ok(Sight::all().map(|sight| try_sight(sight, &mut |hook| load(&mut loader, hook))).collect());
+    }
+    let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+    let mut find = |hook: &Hook| if hook.is_in(&btf) { None } else { Some("this kernel has no such place".to_owned()) };
+    Ok(Sight::all().map(|sight| try_sight(sight, &mut find)).collect())
+}
+
+fn load(loader: &mut Loader<'_>, hook: &'static Hook) -> Option<String> {
+    if loader.load(hook) { None } else { loader.refusal(hook).map(|error| wire::cause::chain(error)) }
+}
+
+/// `why_not` says of a program why this kernel does not take it, or nothing.
+fn try_sight(sight: &'static Sight, why_not: &mut dyn FnMut(&'static Hook) -> Option<String>) -> Trial {
+    let mut refused = Vec::new();
+    for way in sight.ways {
+        let of_way: Vec<_> = way.hooks.iter().filter_map(|hook| Some((*hook, why_not(hook)?))).collect();
+        if of_way.is_empty() {
+            return Trial { sight, way: Some(way), refused };
+        }
+        refused.extend(of_way);
+    }
+    Trial { sight, way: None, refused }
 }

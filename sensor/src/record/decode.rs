@@ -45,6 +45,7 @@ impl<'a> Record<'a> {
         let class = match u32::from(header.class_) {
             event::EVENT_CLASS_PROCESS => Class::Process,
             event::EVENT_CLASS_BULK => Class::Bulk,
+            event::EVENT_CLASS_FILE => Class::File,
             value => return Err(RecordError::Value { field: "class", value }),
         };
         Ok(Self {
@@ -273,7 +274,7 @@ mod tests {
         fn any_bytes_decode_or_fail_without_panic(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..512),
             kind in 0u16..8,
-            class in 0u16..3,
+            class in 0u16..4,
         ) {
             // Most random bytes would stop at the header: give them one that leads on.
             if let Some(header) = bytes.get_mut(4..8) {

@@ -9,7 +9,7 @@ use super::positions::{Kept, PositionsFile};
 use super::stdout::Stdout;
 use crate::outbox::Outbox;
 use crate::pipeline::{Pipeline, Ready};
-use crate::record::Class;
+use crate::record::{Class, PerClass};
 
 /// The way out.
 pub(super) enum Outlet {
@@ -66,7 +66,7 @@ impl Outlet {
     }
 
     /// Notes how many skipped program runs are booked; kept with the next batch.
-    pub(super) fn note_skipped(&mut self, skipped: [u64; 2]) {
+    pub(super) fn note_skipped(&mut self, skipped: PerClass<u64>) {
         if let Self::Outbox(shipping) = self {
             shipping.kept.skipped = skipped;
         }
@@ -75,7 +75,7 @@ impl Outlet {
     /// Notes that everything is sealed and no record is left behind.
     pub(super) fn close(&mut self, pipeline: &Pipeline) {
         if let Self::Outbox(shipping) = self {
-            let positions = [Class::Process, Class::Bulk].map(|class| pipeline.positions(class));
+            let positions = Class::ALL.map(|class| pipeline.positions(class));
             shipping.kept.positions.sequences = positions;
             shipping.kept.positions.clean = true;
             shipping.keep();
@@ -89,8 +89,9 @@ impl Shipping {
         if let Err(e) = self.outbox.append(ready.epoch, ready.lane, ready.batch) {
             error!(error = %e, lane = %ready.lane, n_events, "a sealed batch is not taken; its events are missing");
         }
-        let [process, bulk] = &mut self.kept.positions.sequences;
-        *(if ready.lane == Lane::Critical { process } else { bulk }) = ready.positions;
+        for (class, positions) in ready.positions {
+            *class.of_mut(&mut self.kept.positions.sequences) = positions;
+        }
         self.keep();
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use wire::id::BootId;
 
 use crate::account::Positions;
+use crate::record::PerClass;
 
 /// What the file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +24,8 @@ pub(super) struct Kept {
     /// Whether a CPU without a position has sent nothing that was sealed: the numbering was followed from 0 on.
     /// Else such a CPU's numbering is not known.
     pub(super) from_zero: bool,
-    /// Skipped program runs that are booked, of the class process and of the class bulk.
-    pub(super) skipped: [u64; 2],
+    /// Skipped program runs that are booked, of each class.
+    pub(super) skipped: PerClass<u64>,
 }
 
 /// The file.
@@ -36,13 +37,13 @@ pub(super) struct PositionsFile {
 impl Kept {
     /// Nothing is known of this boot's numbering.
     pub(super) fn nothing(boot: BootId) -> Self {
-        Self { boot, positions: Positions::default(), from_zero: false, skipped: [0; 2] }
+        Self { boot, positions: Positions::default(), from_zero: false, skipped: [0; 3] }
     }
 
     /// Whether the next sensor can tell what is missing.
     pub(super) fn tells(&self) -> bool {
-        let [process, bulk] = &self.positions.sequences;
-        self.from_zero || self.positions.clean || !process.is_empty() || !bulk.is_empty()
+        let is_known = |positions: &Vec<_>| !positions.is_empty();
+        self.from_zero || self.positions.clean || self.positions.sequences.iter().any(is_known)
     }
 
     /// Begins to follow programs that were just loaded.
@@ -108,8 +109,8 @@ mod tests {
         let (boot, other) = (BootId::new(Uuid::from_u128(1)), BootId::new(Uuid::from_u128(2)));
         assert_eq!(file.read(boot), None);
         let position = Position { cpu: 3, next: 900, gaps: vec![(7, 9)] };
-        let positions = Positions { clean: true, sequences: [vec![position], vec![]] };
-        let kept = Kept { boot, positions, from_zero: false, skipped: [1, 2] };
+        let positions = Positions { clean: true, sequences: [vec![position], vec![], vec![]] };
+        let kept = Kept { boot, positions, from_zero: false, skipped: [1, 2, 3] };
         file.write(&kept).unwrap();
         file.write(&kept).unwrap();
         assert_eq!(file.read(boot), Some(kept));

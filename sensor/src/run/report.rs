@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::outbox::Outbox;
 use crate::probe::Probe;
-use crate::probe::hook::{HOOKS, Hook};
 use crate::renew::{self, RenewConfig};
 use crate::uplink::{self, About, Link, UplinkConfig};
 
@@ -83,13 +82,11 @@ pub(super) fn about(boot: BootId, probe: &Probe) -> About {
         }
         Err(_) => Default::default(),
     };
-    let missing: Vec<&Hook> = probe.missing().collect();
-    let taken = HOOKS.iter().filter(|hook| missing.iter().all(|other| other.program != hook.program));
     About {
         host_name: host::name(),
         kernel_release,
         arch,
         boot,
-        capabilities: taken.map(|hook| format!("hook:{}", hook.program)).collect(),
+        capabilities: probe.sights().map(|(sight, way)| sight.told(way)).collect(),
     }
 }

@@ -22,6 +22,7 @@ use crate::clock::boot_time;
 use crate::enrich::Origin;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::probe::Probe;
+use crate::record::PerClass;
 use crate::seal::Bounds;
 use crate::table::Limits;
 use crate::uplink::Link;
@@ -42,7 +43,7 @@ pub(super) struct Sensor {
     pub(super) last_census: BootTime,
     /// Records of process life that were lost when the last census was taken.
     pub(super) lost_then: u64,
-    pub(super) booked_skips: [u64; 2],
+    pub(super) booked_skips: PerClass<u64>,
     pub(super) sealed_before: (BootTime, u64),
     pub(super) give_back: GiveBack,
 }
@@ -53,11 +54,11 @@ impl Sensor {
         let epoch = Epoch::new(Uuid::now_v7());
         let counters = probe.counters()?;
         let (start, booked_skips) = match (&mut outlet, probe.is_reopened()) {
-            (_, false) => (Start::Fresh, [0; 2]),
+            (_, false) => (Start::Fresh, [0; 3]),
             (Outlet::Outbox(shipping), true) if shipping.kept.tells() => {
                 (Start::Resumed(shipping.kept.positions.clone()), shipping.kept.skipped)
             }
-            (_, true) => (Start::Unknown, [counters.process.skipped, counters.bulk.skipped]),
+            (_, true) => (Start::Unknown, counters.skipped()),
         };
         let reason = match &start {
             Start::Fresh => "programs loaded",

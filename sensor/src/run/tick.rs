@@ -60,7 +60,7 @@ impl Sensor {
         let names = self.users.names();
         // Counters first, rings second: what is below the counters is in the rings, or lost.
         let drained = self.intake.drain(&mut self.probe, &mut self.pipeline, names, now);
-        for (class, booked) in [Class::Process, Class::Bulk].into_iter().zip(&mut self.booked_skips) {
+        for (class, booked) in Class::ALL.into_iter().zip(&mut self.booked_skips) {
             let counted = counters.of(class);
             self.pipeline.skipped(class, counted.skipped.saturating_sub(*booked));
             *booked = counted.skipped.max(*booked);
@@ -120,7 +120,7 @@ impl Sensor {
         let mut troubles: Vec<String> = self
             .probe
             .missing()
-            .map(|hook| format!("this kernel did not take the hook {}", hook.program))
+            .map(|sight| format!("not seen on this kernel: {}", sight.without))
             .collect();
         if self.intake.n_malformed() > 0 {
             troubles.push(format!("{} records of the kernel's made no sense", self.intake.n_malformed()));

@@ -134,7 +134,7 @@ impl Drop for Bench {
 fn open(config: &ProbeConfig) -> Probe {
     let probe = Probe::open(config).unwrap_or_else(|error| panic!("{}", chain(&error)));
     // A hook that this kernel has but does not take would pass silently.
-    let missing: Vec<_> = probe.missing().map(|hook| hook.section()).collect();
+    let missing: Vec<_> = probe.missing().map(|sight| sight.name).collect();
     assert!(missing.is_empty(), "not attached: {missing:?}; see vedette-sensor check");
     probe
 }

@@ -40,9 +40,9 @@ fn what_is_filtered_is_not_even_numbered() {
             Filter { cgroups: [fs::metadata(&bench.group.0).unwrap().ino()].into(), ..Filter::default() },
         ] {
             bench.probe().set_filter(&filter).unwrap();
-            let before = bench.probe().counters().unwrap().process.generated();
+            let before = bench.probe().counters().unwrap().of(Class::Process).generated();
             run(&mut bench.command("/bin/true"));
-            assert_eq!(bench.probe().counters().unwrap().process.generated(), before, "{filter:?}");
+            assert_eq!(bench.probe().counters().unwrap().of(Class::Process).generated(), before, "{filter:?}");
         }
         bench.probe().set_filter(&Filter::default()).unwrap();
         let (again, _) = run(bench.command("/bin/sleep").arg("0"));
@@ -99,7 +99,8 @@ fn a_killed_sensor_loses_nothing() {
             *expected += 1;
         }
         let counters = bench.probe().counters().unwrap();
-        assert_eq!((counters.process.generated(), counters.process.lost), (80, 0));
+        let process = counters.of(Class::Process);
+        assert_eq!((process.generated(), process.lost), (80, 0));
     });
 }
 
@@ -107,14 +108,14 @@ fn a_killed_sensor_loses_nothing() {
 fn records_that_find_no_room_are_counted() {
     with_root("overflow", async |mut bench| {
         bench.close();
-        bench.config.process_ring_bytes = 1;
+        *Class::Process.of_mut(&mut bench.config.ring_bytes) = 1;
         assert!(!bench.reopen().is_reopened(), "another size is another installation");
         let argument = "x".repeat(16000);
         for _ in 0..10 {
             run(bench.command("/bin/true").arg(&argument));
         }
         bench.look();
-        let counters = bench.probe().counters().unwrap().process;
+        let counters = bench.probe().counters().unwrap().of(Class::Process).clone();
         assert_eq!(counters.generated(), 20);
         assert!(counters.lost > 0, "{counters:?}");
         assert_eq!(bench.seen().count() as u64 + counters.lost, 20);

@@ -21,6 +21,11 @@ control_frames! {
     }
 }
 
+/// The most capabilities that a sensor tells.
+pub const MAX_CAPABILITIES: usize = 128;
+/// The longest capability.
+pub const MAX_CAPABILITY_BYTES: usize = 256;
+
 /// Who is calling, as far as the certificate does not say, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -36,7 +41,8 @@ pub struct Hello {
     pub arch: String,
     /// The current boot.
     pub boot: BootId,
-    /// What this kernel and this sensor can do, as short words.
+    /// What can be seen on this host, as `NAME=WAY; what this way does not see`; without a way only the name. At most
+    /// [`MAX_CAPABILITIES`] of [`MAX_CAPABILITY_BYTES`].
     pub capabilities: Vec<String>,
     /// The streams it holds something of, the live ones first; at most [`MAX_STREAMS_NAMED`].
     /// A stream left out may be opened later all the same.
@@ -121,8 +127,9 @@ impl Hello {
         bound(self.host_name.len() <= 256, "a host name of more than 256 bytes")?;
         bound(self.kernel_release.len() <= 128, "a kernel release of more than 128 bytes")?;
         bound(self.arch.len() <= 32, "an architecture of more than 32 bytes")?;
-        bound(self.capabilities.len() <= 128, "more than 128 capabilities")?;
-        bound(self.capabilities.iter().all(|c| c.len() <= 64), "a capability of more than 64 bytes")?;
+        bound(self.capabilities.len() <= MAX_CAPABILITIES, "more than 128 capabilities")?;
+        let fits = |capability: &String| capability.len() <= MAX_CAPABILITY_BYTES;
+        bound(self.capabilities.iter().all(fits), "a capability of more than 256 bytes")?;
         bound(self.streams.len() <= MAX_STREAMS_NAMED, "more than 64 streams")
     }
 }

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Actions on files: whether one is wanted, and its record. Cheap questions come first; the path is
+ * built only for what they leave.
+ */
+#ifndef VEDETTE_FILE_H
+#define VEDETTE_FILE_H
+
+#include "filter.h"
+#include "subject.h"
+
+/* One action on its way out. */
+struct file_event {
+	struct scratch *s;
+	struct event_file *record;	/* in `s` */
+	struct match_header *header;
+	u32 scratch_slot;
+	u32 slot;
+};
+
+/* Begins an action of the current process. False: it is not wanted; else file__end() must follow. */
+static __always_inline bool file__begin(struct file_event *e, u32 action, u32 access)
+{
+	struct task_struct *task = task__current();
+	struct scratch *s;
+
+	if (!filter__wants(task))
+		return false;
+	s = scratch__claim(&e->scratch_slot);
+	if (!s) {
+		emit__lost(EVENT_CLASS_FILE);
+		return false;
+	}
+	e->s = s;
+	e->header = match__header(&e->slot);
+	s->used = sizeof(struct event_file);
+	if (!match__begin(s, e->header, e->slot, action) ||
+	    !(access ? match__number(s, e->header, e->slot, MATCH_ACCESS, access) :
+		       match__absent(s, e->header, MATCH_ACCESS)) ||
+	    !match__number(s, e->header, e->slot, MATCH_USER, BPF_CORE_READ(task, cred, euid.val)) ||
+	    !subject__accepts(s, e->scratch_slot, e->header, e->slot, task)) {
+		scratch__release(s);
+		return false;
+	}
+	e->record = (void *)s->record;
+	__builtin_memset(e->record, 0, sizeof(*e->record));
+	e->record->header.time_ns = bpf_ktime_get_boot_ns();
+	e->record->action = action;
+	e->record->access = access;
+	task__fill(&e->record->task, task);
+	return true;
+}
+
+static __always_inline void file__end(struct file_event *e)
+{
+	scratch__release(e->s);
+}
+
+/* What the file is. */
+static __always_inline void file__fill(struct event_file *record, struct inode *inode)
+{
+	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+
+	record->inode = BPF_CORE_READ(inode, i_ino);
+	record->device = BPF_CORE_READ(sb, s_dev);
+	record->filesystem = BPF_CORE_READ(sb, s_magic);
+	record->mode = BPF_CORE_READ(inode, i_mode);
+	record->owner = BPF_CORE_READ(inode, i_uid.val);
+	record->group = BPF_CORE_READ(inode, i_gid.val);
+	if ((record->mode & S_IFMT) == S_IFREG)
+		record->size = BPF_CORE_READ(inode, i_size);
+}
+
+/* Notes the text that stands in `path` as the event's value of a dimension. */
+static __always_inline u32 file__keep_path(struct file_event *e, u32 dim)
+{
+	struct scratch *s = e->s;
+
+	s->match.text_at[dim] = walk(s, used);
+	return s->match.text_len[dim] = path__append(s);
+}
+
+/*
+ * Finds a path from a directory up, after what stands in `path` already; then asks whether the
+ * event still is wanted.
+ */
+static __always_inline bool file__path(struct file_event *e, struct vfsmount *mnt, struct dentry *dentry)
+{
+	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	struct scratch *s = e->s;
+
+	path__climb(s, e->scratch_slot, mnt, dentry);
+	if (!match__path(s, e->header, e->slot, MATCH_PATH))
+		return false;
+	e->record->path_len = file__keep_path(e, MATCH_PATH);
+	if (walk(s, walk_truncated) || !e->record->path_len)
+		e->record->flags |= EVENT_FILE_PATH_CUT;
+	if (config.host_mnt_ns && BPF_CORE_READ(mount, mnt_ns, ns.inum) == config.host_mnt_ns)
+		e->record->flags |= EVENT_FILE_HOST_NAMESPACE;
+	return true;
+}
+
+/* The same for the other path. */
+static __always_inline bool file__target(struct file_event *e, struct vfsmount *mnt, struct dentry *dentry)
+{
+	struct scratch *s = e->s;
+
+	path__climb(s, e->scratch_slot, mnt, dentry);
+	if (!match__path(s, e->header, e->slot, MATCH_TARGET))
+		return false;
+	e->record->target_len = file__keep_path(e, MATCH_TARGET);
+	if (walk(s, walk_truncated) || !e->record->target_len)
+		e->record->flags |= EVENT_FILE_TARGET_CUT;
+	return true;
+}
+
+/* Sends the record, if a row is left that wants it. */
+static __always_inline void file__send(struct file_event *e)
+{
+	struct scratch *s = e->s;
+	u64 size = walk(s, used);
+
+	if (e->header) {
+		if (!e->record->target_len && !match__absent(s, e->header, MATCH_TARGET))
+			return;
+		s->check.dims = 1 << MATCH_PATH | 1 << MATCH_TARGET;
+		if (!check__rows(e->scratch_slot, e->slot, 1))
+			return;
+	}
+	scratch__opaque(size);
+	if (size > SCRATCH_RECORD)
+		return emit__lost(EVENT_CLASS_FILE);
+	emit(&e->record->header, EVENT_FILE, EVENT_CLASS_FILE, size);
+}
+
+/* An action on an open file. */
+static __always_inline void file__tell_of(struct file *file, u32 action, u32 access, s32 error)
+{
+	struct file_event e;
+
+	if (!file__begin(&e, action, access))
+		return;
+	e.record->error = error;
+	file__fill(e.record, BPF_CORE_READ(file, f_inode));
+	path__begin(e.s);
+	if (file__path(&e, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)))
+		file__send(&e);
+	file__end(&e);
+}
+
+/* security_file_open() returns: what was asked for, and whether a security module refused. */
+static __always_inline int file__opened(struct file *file, int error)
+{
+	u32 mode = BPF_CORE_READ(file, f_mode), access = 0;
+
+	if (mode & FMODE_READ)
+		access |= EVENT_ACCESS_READ;
+	if (mode & FMODE_WRITE)
+		access |= EVENT_ACCESS_WRITE;
+	if (BPF_CORE_READ(file, f_flags) & FMODE_EXEC_FLAG)
+		access |= EVENT_ACCESS_EXEC;
+	file__tell_of(file, mode & FMODE_CREATED ? EVENT_FILE_CREATE : EVENT_FILE_OPEN, access, error);
+	return 0;
+}
+
+/* security_mmap_file() returns. The process's own image is told of by its exec. */
+static __always_inline int file__mapped(struct file *file, unsigned long prot, int error)
+{
+	struct task_struct *task;
+
+	if (!file || !(prot & PROT_EXEC))
+		return 0;
+	task = task__current();
+	if (BPF_CORE_READ(file, f_inode) == BPF_CORE_READ(task, mm, exe_file, f_inode))
+		return 0;
+	file__tell_of(file, EVENT_FILE_MMAP_EXEC, EVENT_ACCESS_EXEC, error);
+	return 0;
+}
+
+/* security_file_mprotect() returns. */
+static __always_inline int file__protected(struct vm_area_struct *vma, unsigned long prot, int error)
+{
+	return file__mapped(BPF_CORE_READ(vma, vm_file), prot, error);
+}
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which events are wanted: the rows of a collection that match one. What is looked up is ANDed as
+ * it becomes known, cheap things first, so that most events are dropped before a path is built.
+ */
+#ifndef VEDETTE_MATCH_H
+#define VEDETTE_MATCH_H
+
+#include "path.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} match_active SEC(".maps");	/* the slot that decides */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MATCH_SLOTS);
+	__type(key, u32);
+	__type(value, struct match_header);
+} match_headers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct match_number_key);
+	__type(value, u32);
+} match_numbers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct match_text_key);
+	__type(value, u32);
+} match_texts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct match_vector);
+} match_vectors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, struct match_pattern);
+} match_patterns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MATCH_SLOTS * MATCH_ROWS);
+	__type(key, u32);
+	__type(value, struct match_checks);
+} match_checks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct event_task);
+	__type(value, struct match_subject);
+} match_subjects SEC(".maps");
+
+/* The collection that decides now, or NULL: everything is wanted. */
+static __always_inline struct match_header *match__header(u32 *slot)
+{
+	struct match_header *header;
+	u32 zero = 0, *active = bpf_map_lookup_elem(&match_active, &zero);
+
+	*slot = active ? *active : 0;
+	header = bpf_map_lookup_elem(&match_headers, slot);
+	return header && header->generation ? header : NULL;
+}
+
+/* Keeps the rows that this vector has; whether any is left. */
+static __always_inline bool match__and(struct scratch *s, u32 index)
+{
+	struct match_vector *vector = bpf_map_lookup_elem(&match_vectors, &index);
+	u64 any = 0;
+
+	if (!vector)
+		return true;
+	for (u32 i = 0; i < MATCH_WORDS; i++)
+		any |= s->match.rows[i] &= vector->words[i];
+	return any != 0;
+}
+
+/* Begins with the rows that accept this kind of event; whether there is any. */
+static __always_inline bool match__begin(struct scratch *s, struct match_header *header, u32 slot, u32 kind)
+{
+	struct match_number_key key = { .slot = slot, .dim = MATCH_KIND, .value = kind };
+	u32 *index;
+
+	__builtin_memset(&s->match, 0xff, sizeof(s->match.rows));
+	__builtin_memset(s->match.text_at, 0, sizeof(s->match.text_at) + sizeof(s->match.text_len));
+	if (!header)
+		return true;
+	index = bpf_map_lookup_elem(&match_numbers, &key);
+	return match__and(s, index ? *index : header->otherwise[MATCH_KIND]);
+}
+
+static __always_inline bool match__uses(const struct match_header *header, u32 dim)
+{
+	return header && header->uses & 1 << dim;
+}
+
+/* Takes a number into account. False: no row is left. */
+static __always_inline bool match__number(struct scratch *s, struct match_header *header, u32 slot, u32 dim, u64 value)
+{
+	struct match_number_key key = { .slot = slot, .dim = dim, .value = value };
+	u32 *index;
+
+	if (!match__uses(header, dim))
+		return true;
+	index = bpf_map_lookup_elem(&match_numbers, &key);
+	return match__and(s, index ? *index : header->otherwise[dim]);
+}
+
+/* Takes note that the event has no such value. */
+static __always_inline bool match__absent(struct scratch *s, struct match_header *header, u32 dim)
+{
+	return !match__uses(header, dim) || match__and(s, header->absent[dim]);
+}
+
+/* Takes the path that was just found into account. One that is not whole could be any. */
+static __always_inline bool match__path(struct scratch *s, struct match_header *header, u32 slot, u32 dim)
+{
+	u64 start = walk(s, walk_start), len;
+	struct match_text_key *key;
+	u32 *index;
+
+	if (!match__uses(header, dim) || walk(s, walk_truncated))
+		return true;
+	scratch__opaque(start);
+	if (start > EVENT_PATH_MAX)
+		return true;
+	len = EVENT_PATH_MAX - start + 1;
+	if (len > MATCH_TEXT_MAX)
+		len = MATCH_TEXT_MAX;
+	/* The key's head stands just before the path, so that the path need not be copied. */
+	key = (void *)((u8 *)s + __builtin_offsetof(struct scratch, key) + start);
+	key->bits = 32 + 8 * len;
+	key->slot = slot;
+	key->dim = dim;
+	key->reserved[0] = key->reserved[1] = 0;
+	index = bpf_map_lookup_elem(&match_texts, key);
+	return match__and(s, index ? *index : header->otherwise[dim]);
+}
+
+#endif
