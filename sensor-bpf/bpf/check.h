@@ -12,7 +12,7 @@
 #ifdef HAVE_LOOP
 #define CHECK_STEPS 65536	/* bytes compared; a text that needs more counts as a match */
 #else
-#define CHECK_STEPS 4096
+#define CHECK_STEPS 512
 #endif
 #define CHECK_ROWS 16		/* rows looked at; when so many have not decided, the event is wanted */
 
@@ -113,12 +113,13 @@ __noinline int check__pattern(u32 slot)
 }
 
 /* Whether a row's patterns hold. */
-static __always_inline bool check__row(struct scratch *s, u32 scratch_slot, u32 slot, u32 row)
+__noinline int check__row(u32 scratch_slot, u32 slot, u32 row)
 {
 	u32 index = slot * MATCH_ROWS + row;
 	struct match_checks *checks = bpf_map_lookup_elem(&match_checks, &index);
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &scratch_slot);
 
-	if (!checks)
+	if (!checks || !s)
 		return true;
 	for (u32 i = 0; i < MATCH_CHECKS; i++) {
 		u32 dim = checks->checks[i].dim, answer;
@@ -144,7 +145,7 @@ static __always_inline bool check__row(struct scratch *s, u32 scratch_slot, u32 
 }
 
 /* The lowest bit that is set; 0 if none is. */
-static __always_inline u32 check__lowest(u64 word)
+__noinline int check__lowest(u64 word)
 {
 	u32 n = 0;
 
@@ -184,7 +185,7 @@ __noinline int check__rows(u32 scratch_slot, u32 slot, u32 until_first)
 			u32 bit = check__lowest(left);
 
 			left &= left - 1;
-			if (check__row(s, scratch_slot, slot, w * 64 + bit)) {
+			if (check__row(scratch_slot, slot, w * 64 + (bit & 63))) {
 				if (until_first)
 					return 1;
 				continue;

@@ -26,7 +26,50 @@ static __always_inline struct kernfs_node *compat__kernfs_parent(struct kernfs_n
 	return BPF_CORE_READ(kn, parent);
 }
 
-/* The system call that is returning, if it is one of the accept family (64-bit and compat). */
+/*
+ * What the function that a program follows (fexit) has returned. Its number of arguments differs
+ * between kernels, so where the kernel can be asked (f92c1e183604c2, in 5.17) it is; before, the
+ * result stands after the arguments, of which there were `n` until 5.11 and one more from 5.12 on
+ * (the user namespace that ids are mapped in: 549c7297717c32).
+ */
+#ifdef HAVE_LOOP
+#define compat__returned(ctx, n, more) ({ u64 ret = 0; bpf_get_func_ret(ctx, &ret); ret; })
+#elif defined(OLD_ATOMICS)
+#define compat__returned(ctx, n, more) ((ctx)[n])
+#else
+#define compat__returned(ctx, n, more) ((ctx)[more])
+#endif
+
+/* The argument after those that came in 5.12. */
+#ifdef OLD_ATOMICS
+#define compat__arg(ctx, n) ((void *)(ctx)[n])
+#else
+#define compat__arg(ctx, n) ((void *)(ctx)[(n) + 1])
+#endif
+
+/* A pointer as a plain number: functions that the verifier looks at by themselves take no others. */
+static __always_inline u64 compat__address(const void *ptr)
+{
+	const void *volatile at = ptr;
+	u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), (void *)&at);
+	return address;
+}
+
+/* 0, or the error in what was returned: an int, or (vfs_mkdir since 6.15) a pointer. */
+static __always_inline s32 compat__error(s64 returned)
+{
+	s32 low = (s32)returned;
+
+	if (returned < 0 && returned >= -4095)
+		return returned;
+	if (!((u64)returned >> 32) && low < 0 && low >= -4095)
+		return low;
+	return 0;
+}
+
+/* The system call that is returning: its number, whether it is a 32-bit one, and its arguments. */
 #if defined(__TARGET_ARCH_x86)
 #define TS_COMPAT 0x0002
 
@@ -34,27 +77,62 @@ struct task_struct___x86 {
 	struct thread_info thread_info;
 } __attribute__((preserve_access_index));
 
-static __always_inline bool compat__is_accept(struct pt_regs *regs)
+static __always_inline u32 compat__number(struct pt_regs *regs)
 {
-	unsigned long nr = regs->orig_ax;
-	struct task_struct___x86 *task;
+	return regs->orig_ax;
+}
 
-	if (nr == 43 || nr == 288)
-		return true;
-	if (nr != 364 && nr != 102)
-		return false;
-	task = (void *)bpf_get_current_task();
+static __always_inline bool compat__is_compat(void)
+{
+	struct task_struct___x86 *task = (void *)bpf_get_current_task();
+
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
 }
-#elif defined(__TARGET_ARCH_arm64)
-static __always_inline bool compat__is_accept(struct pt_regs *regs)
-{
-	int nr = regs->syscallno;
 
-	return nr == 202 || nr == 242;
+static __always_inline u64 compat__argument(struct pt_regs *regs, bool compat, u32 n)
+{
+	switch (n) {
+	case 0:
+		return compat ? (u32)BPF_CORE_READ(regs, bx) : BPF_CORE_READ(regs, di);
+	case 1:
+		return compat ? (u32)BPF_CORE_READ(regs, cx) : BPF_CORE_READ(regs, si);
+	case 2:
+		return compat ? (u32)BPF_CORE_READ(regs, dx) : BPF_CORE_READ(regs, dx);
+	case 3:
+		return compat ? (u32)BPF_CORE_READ(regs, si) : BPF_CORE_READ(regs, r10);
+	case 4:
+		return compat ? (u32)BPF_CORE_READ(regs, di) : BPF_CORE_READ(regs, r8);
+	default:
+		return compat ? (u32)BPF_CORE_READ(regs, bp) : BPF_CORE_READ(regs, r9);
+	}
+}
+#elif defined(__TARGET_ARCH_arm64)
+static __always_inline u32 compat__number(struct pt_regs *regs)
+{
+	return regs->syscallno;
+}
+
+/* 32-bit programs on arm64 are not looked at. */
+static __always_inline bool compat__is_compat(void)
+{
+	return false;
+}
+
+static __always_inline u64 compat__argument(struct pt_regs *regs, bool compat, u32 n)
+{
+	/* The result has taken the first argument's place. */
+	if (n == 0)
+		return BPF_CORE_READ(regs, orig_x0);
+	return n < 6 ? BPF_CORE_READ(regs, regs[n]) : 0;
 }
 #else
-#error "this architecture's system-call numbers are not known here: add them to compat.h"
+#error "this architecture's registers are not known here: add them to compat.h"
 #endif
+
+/* Whether what a system call returned is an error. */
+static __always_inline bool compat__failed(s64 ret)
+{
+	return ret < 0 && ret >= -4095;
+}
 
 #endif

@@ -316,6 +316,29 @@ struct match_header {
 	__u32 absent[MATCH_N_DIMS];	/* vector where the event has no such value */
 };
 
+/*
+ * How to read a system call that returns: which call it is, and at which place (from 0) its
+ * arguments stand; -1: it has none. Rows for 64-bit calls, then as many for 32-bit ones.
+ */
+#define SYSCALL_NUMBERS 512
+#define SYSCALL_ACCEPT 1	/* beside enum event_file_action */
+#define SYSCALL_CWD (-100)	/* AT_FDCWD */
+
+struct syscall_shape {
+	__u8 action;	/* 0: not looked at */
+	__s8 fd;	/* the file itself */
+	__s8 dir;	/* the directory that `path` starts from */
+	__s8 path;
+	__s8 target_dir;
+	__s8 target;
+	__u8 multiplexed;	/* the first argument says which call it is (socketcall) */
+	__u8 reserved;
+};
+
+/* The calls of socketcall that accept. */
+#define SOCKETCALL_ACCEPT 5
+#define SOCKETCALL_ACCEPT4 18
+
 /* Key of the filter by executable. */
 struct event_file_key {
 	__u64 device;	/* as in event_image */

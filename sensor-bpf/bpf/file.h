@@ -133,19 +133,21 @@ static __always_inline void file__send(struct file_event *e)
 	emit(&e->record->header, EVENT_FILE, EVENT_CLASS_FILE, size);
 }
 
-/* An action on an open file. */
-static __always_inline void file__tell_of(struct file *file, u32 action, u32 access, s32 error)
+/* An action on an open file. A function of its own, so that the object has it once. */
+__noinline int file__tell_of(u64 address, u32 action, u32 access, s64 error)
 {
+	struct file *file = (void *)address;
 	struct file_event e;
 
 	if (!file__begin(&e, action, access))
-		return;
+		return 0;
 	e.record->error = error;
 	file__fill(e.record, BPF_CORE_READ(file, f_inode));
 	path__begin(e.s);
 	if (file__path(&e, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)))
 		file__send(&e);
 	file__end(&e);
+	return 0;
 }
 
 /* security_file_open() returns: what was asked for, and whether a security module refused. */
@@ -159,7 +161,7 @@ static __always_inline int file__opened(struct file *file, int error)
 		access |= EVENT_ACCESS_WRITE;
 	if (BPF_CORE_READ(file, f_flags) & FMODE_EXEC_FLAG)
 		access |= EVENT_ACCESS_EXEC;
-	file__tell_of(file, mode & FMODE_CREATED ? EVENT_FILE_CREATE : EVENT_FILE_OPEN, access, error);
+	file__tell_of(compat__address(file), mode & FMODE_CREATED ? EVENT_FILE_CREATE : EVENT_FILE_OPEN, access, error);
 	return 0;
 }
 
@@ -173,7 +175,7 @@ static __always_inline int file__mapped(struct file *file, unsigned long prot, i
 	task = task__current();
 	if (BPF_CORE_READ(file, f_inode) == BPF_CORE_READ(task, mm, exe_file, f_inode))
 		return 0;
-	file__tell_of(file, EVENT_FILE_MMAP_EXEC, EVENT_ACCESS_EXEC, error);
+	file__tell_of(compat__address(file), EVENT_FILE_MMAP_EXEC, EVENT_ACCESS_EXEC, error);
 	return 0;
 }
 

@@ -16,6 +16,7 @@ typedef _Bool bool;
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
+typedef __s8 s8;
 typedef __s32 s32;
 typedef __u64 u64;
 typedef __s64 s64;
@@ -300,10 +301,21 @@ struct thread_info {
 };
 
 struct pt_regs {
+	unsigned long bp;
+	unsigned long bx;
+	unsigned long r10;
+	unsigned long r9;
+	unsigned long r8;
+	unsigned long cx;
+	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
 	unsigned long orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
+	u64 regs[31];
+	u64 orig_x0;
 	int syscallno;
 };
 #endif

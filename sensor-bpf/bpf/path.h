@@ -10,7 +10,11 @@
 
 #include "scratch.h"
 
+#ifdef HAVE_LOOP
 #define PATH_COMPONENTS 2048	/* every path of PATH_MAX bytes */
+#else
+#define PATH_COMPONENTS 1024	/* the verifier goes through each */
+#endif
 #define CGROUP_COMPONENTS 256
 
 #define walk(s, field) (*(volatile typeof((s)->field) *)&(s)->field)

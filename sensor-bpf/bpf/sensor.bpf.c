@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
-#include "file.h"
 #include "process.h"
-#include "socket.h"
+#include "syscall.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -23,8 +22,8 @@ int BPF_PROG(socket_accepted, struct socket *listener, struct socket *accepted)
 { return socket__was_accepted(accepted); }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(socket_accept, struct pt_regs *regs, long ret)
-{ return socket__accept_returned(regs, ret); }
+int BPF_PROG(syscall_returned, struct pt_regs *regs, long ret)
+{ return syscall__returned(regs, ret); }
 
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(socket_read, struct sock *sk)
@@ -49,3 +48,84 @@ int BPF_PROG(file_mapped, struct file *file, unsigned long prot, unsigned long f
 SEC("fexit/security_file_mprotect")
 int BPF_PROG(file_protected, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot, int ret)
 { return file__protected(vma, reqprot, ret); }
+
+SEC("fentry/security_path_unlink")
+int BPF_PROG(change_unlink, const struct path *dir, struct dentry *dentry)
+{ return change__entry(EVENT_FILE_UNLINK, dir, dentry); }
+
+SEC("fentry/security_path_rmdir")
+int BPF_PROG(change_rmdir, const struct path *dir, struct dentry *dentry)
+{ return change__entry(EVENT_FILE_UNLINK, dir, dentry); }
+
+SEC("fentry/security_path_mkdir")
+int BPF_PROG(change_mkdir, const struct path *dir, struct dentry *dentry)
+{ return change__entry(EVENT_FILE_CREATE, dir, dentry); }
+
+SEC("fentry/security_path_mknod")
+int BPF_PROG(change_mknod, const struct path *dir, struct dentry *dentry)
+{ return change__entry(EVENT_FILE_CREATE, dir, dentry); }
+
+SEC("fentry/security_path_symlink")
+int BPF_PROG(change_symlink, const struct path *dir, struct dentry *dentry)
+{ return change__entry(EVENT_FILE_SYMLINK, dir, dentry); }
+
+SEC("fentry/security_path_link")
+int BPF_PROG(change_link, struct dentry *old, const struct path *new_dir, struct dentry *new)
+{ return change__link(old, new_dir, new); }
+
+SEC("fentry/security_path_rename")
+int BPF_PROG(change_rename, const struct path *old_dir, struct dentry *old, const struct path *new_dir, struct dentry *new,
+	     unsigned int flags)
+{ return change__rename(old_dir, old, new_dir, new, flags); }
+
+SEC("fentry/security_path_chmod")
+int BPF_PROG(change_chmod, const struct path *path)
+{ return change__attribute(EVENT_FILE_CHMOD, path); }
+
+SEC("fentry/security_path_chown")
+int BPF_PROG(change_chown, const struct path *path)
+{ return change__attribute(EVENT_FILE_CHOWN, path); }
+
+SEC("fentry/security_path_truncate")
+int BPF_PROG(change_truncate, const struct path *path)
+{ return change__attribute(EVENT_FILE_TRUNCATE, path); }
+
+SEC("fentry/security_file_truncate")
+int BPF_PROG(change_file_truncate, struct file *file)
+{ return change__attribute(EVENT_FILE_TRUNCATE, &file->f_path); }
+
+SEC("fexit/vfs_unlink")
+int unlink_done(u64 *ctx)
+{ return change__done(CHANGE(UNLINK), compat__returned(ctx, 3, 4), NULL); }
+
+SEC("fexit/vfs_rmdir")
+int rmdir_done(u64 *ctx)
+{ return change__done(CHANGE(UNLINK), compat__returned(ctx, 2, 3), NULL); }
+
+SEC("fexit/vfs_mkdir")
+int mkdir_done(u64 *ctx)
+{ return change__done(CHANGE(CREATE), compat__returned(ctx, 3, 4), NULL); }
+
+SEC("fexit/vfs_mknod")
+int mknod_done(u64 *ctx)
+{ return change__done(CHANGE(CREATE), compat__returned(ctx, 4, 5), NULL); }
+
+SEC("fexit/vfs_create")
+int create_done(u64 *ctx)
+{ return change__done(CHANGE(CREATE), compat__returned(ctx, 4, 5), NULL); }
+
+SEC("fexit/vfs_symlink")
+int symlink_done(u64 *ctx)
+{ return change__done(CHANGE(SYMLINK), compat__returned(ctx, 3, 4), compat__arg(ctx, 2)); }
+
+SEC("fexit/vfs_link")
+int link_done(u64 *ctx)
+{ return change__done(CHANGE(LINK), compat__returned(ctx, 4, 5), NULL); }
+
+SEC("fexit/vfs_rename")
+int rename_done(u64 *ctx)
+{ return change__done(CHANGE(RENAME), compat__returned(ctx, 6, 1), NULL); }
+
+SEC("fexit/notify_change")
+int attribute_done(u64 *ctx)
+{ return change__done(CHANGE(CHMOD) | CHANGE(CHOWN) | CHANGE(TRUNCATE), compat__returned(ctx, 3, 4), NULL); }

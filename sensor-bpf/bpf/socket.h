@@ -233,27 +233,6 @@ static __always_inline int socket__was_accepted(struct socket *accepted)
 	return 0;
 }
 
-/* raw tracepoint sys_exit: the descriptor that accept returned leads to the socket. */
-static __always_inline int socket__accept_returned(struct pt_regs *regs, long ret)
-{
-	struct task_struct *task;
-	struct socket *socket;
-	struct file *file;
-	struct sock *sk;
-
-	if (ret < 0 || !compat__is_accept(regs))
-		return 0;
-	task = task__current();
-	file = task__file(task, ret);
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	if (sk && socket__is_tcp(sk))
-		socket__accepted(sk, (u64)sk);
-	return 0;
-}
-
 /* tracepoint tcp:tcp_rcv_space_adjust: the current process has read from the socket. */
 static __always_inline int socket__read(struct sock *sk)
 {

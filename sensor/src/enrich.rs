@@ -12,6 +12,7 @@ use crate::container::Container;
 use crate::record::{Body, Close, Connection, Exit, Image, Record, Role, Socket, Stdio};
 use crate::user::Names;
 
+mod file;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub fn event(record: &Record<'_>, origin: Origin) -> Event {
         Body::Exit(exit) => (Kind::EXIT, exited(exit)),
         Body::Connection(connection) => connected(connection, origin),
         Body::Close(close) => (Kind::CLOSE, closed(close)),
+        Body::File(file) => (file.action, file::row(file)),
     };
     Event { time: record.time, kind, row }
 }

@@ -124,8 +124,7 @@ impl Pipeline {
             Body::Fork(fork) => Some(self.table.fork(fork, now)),
             Body::Image(image) => self.table.image(image, now),
             Body::Exit(exit) => Some(self.table.exit(exit, now)),
-            Body::Connection(connection) => Some(self.table.named(connection.task, now)),
-            Body::Close(close) => Some(self.table.named(close.task, now)),
+            body => body.actor().map(|task| self.table.named(task, now)),
         };
         if self.shedding && lane == Lane::Bulk {
             self.account.dropped(lane, 1);
@@ -144,12 +143,7 @@ impl Pipeline {
     /// Whether the record is about a process image that no record has told of yet: perhaps one that
     /// waits in the other ring.
     pub fn is_early(&self, record: &Record<'_>) -> bool {
-        let task = match &record.body {
-            Body::Connection(connection) => connection.task,
-            Body::Close(close) => close.task,
-            _ => return false,
-        };
-        self.table.find(task).is_none()
+        record.body.actor().is_some_and(|task| self.table.find(task).is_none())
     }
 
     /// Takes note of how far the kernel's numbering had come before the rings were last drained

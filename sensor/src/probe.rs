@@ -29,6 +29,7 @@ mod install;
 mod pins;
 mod seed;
 pub mod sight;
+mod syscalls;
 mod trial;
 
 pub use counters::{ClassCounters, Counters, Sequence};

@@ -9,8 +9,10 @@ use wire::id::ProcessKey;
 use wire::time::BootTime;
 
 mod decode;
+mod file;
 
 pub use decode::RecordError;
+pub use file::{Access, File};
 
 /// A record as a program in the kernel emitted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +97,20 @@ pub enum Body<'a> {
     Connection(Connection),
     /// A TCP connection ended.
     Close(Close),
+    /// Something was done to a file.
+    File(Box<File<'a>>),
+}
+
+impl Body<'_> {
+    /// The process that acts, where it is known by other records: not in those of its own life.
+    pub fn actor(&self) -> Option<Task> {
+        match self {
+            Body::Fork(_) | Body::Image(_) | Body::Exit(_) => None,
+            Body::Connection(connection) => Some(connection.task),
+            Body::Close(close) => Some(close.task),
+            Body::File(file) => Some(file.task),
+        }
+    }
 }
 
 /// A birth: the child starts with its parent's image and credentials.

@@ -89,7 +89,7 @@ fn a_crash_before_anything_was_sealed_is_booked_from_the_first_record_on() {
 #[test]
 fn after_a_stop_in_good_order_what_is_missing_was_lost() {
     let position = Position { cpu: 0, next: 4, gaps: vec![] };
-    let sealed = Positions { clean: true, sequences: [vec![], vec![position]] };
+    let sealed = Positions { clean: true, sequences: [vec![], vec![position], vec![]] };
     let mut after = Account::new(Start::Resumed(sealed), NOW);
     after.arrived(place(9), NOW);
     after.settle(LATER);
@@ -110,7 +110,7 @@ fn without_a_trace_of_the_sensor_before_counting_starts_at_the_first_record() {
 fn damaged_positions_do_no_harm() {
     let gaps = vec![(5, 2), (0, 0), (3, 4), (1, 9), (8, u64::MAX)];
     let position = Position { cpu: 0, next: 10, gaps };
-    let sealed = Positions { clean: false, sequences: [vec![], vec![position]] };
+    let sealed = Positions { clean: false, sequences: [vec![], vec![position], vec![]] };
     let mut account = Account::new(Start::Resumed(sealed), NOW);
     account.arrived(place(u64::MAX), NOW);
     account.arrived(place(u64::MAX), NOW);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -80,10 +81,13 @@ pub(super) fn require_bpffs() -> Result<(), ProbeError> {
         .map_err(|errno| ProbeError::Bpffs { source: errno.into() })
 }
 
-/// The host's own mount namespace: that of the first process. 0 where it cannot be seen.
+/// The host's own mount namespace: that of the kernel's threads, which nobody can move; else of the first process, which
+/// not everybody may look at. 0 where neither can be seen.
 pub(super) fn mount_namespace() -> u32 {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata("/proc/1/ns/mnt").ok().and_then(|found| u32::try_from(found.ino()).ok()).unwrap_or(0)
+    let is_kthreadd = fs::read("/proc/2/comm").is_ok_and(|comm| comm == b"kthreadd\n");
+    let of = |pid: u32| Some(fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?.ino());
+    let inode = of(2).filter(|_| is_kthreadd).or_else(|| of(1));
+    inode.and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
 }
 
 /// Whether the BPF file system is mounted.

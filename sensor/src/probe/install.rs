@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use aya::maps::{Array, Map};
 use aya::programs::links::FdLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FEntry, FExit, Iter, Program, ProgramError,
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FEntry, FExit, Iter, Program,
+    ProgramError,
 };
 use aya::util::nr_cpus;
 use aya::{Btf, Ebpf, EbpfLoader};
@@ -18,7 +19,7 @@ use super::cgroup::{self, Confinement};
 use super::hook::{Hook, HookKind};
 use super::pins::{Identity, Pins};
 use super::sight::{Sight, Way};
-use super::{KernelVersion, ProbeConfig, ProbeError, host};
+use super::{KernelVersion, ProbeConfig, ProbeError, host, syscalls};
 use crate::record::PerClass;
 
 /// Buffers for large records beyond one for each CPU: for runs that preempted others.
@@ -70,7 +71,9 @@ impl Plan {
     pub(super) fn identity(&self) -> Identity {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.object).update(self.config.as_bytes());
-        self.ring_bytes.iter().for_each(|bytes| drop(hasher.update(&bytes.to_le_bytes())));
+        for bytes in self.ring_bytes {
+            hasher.update(&bytes.to_le_bytes());
+        }
         *hasher.finalize().as_bytes()
     }
 
@@ -182,6 +185,7 @@ pub(super) fn install(plan: &Plan, pins: &Pins) -> Result<(), ProbeError> {
             map.pin(&path).map_err(|source| ProbeError::Pin { path, source: Box::new(source) })?;
         }
     }
+    syscalls::fill(pins.map("syscall_shapes")?)?;
     let mut loader = Loader::new(ebpf, &btf);
     for sight in Sight::all() {
         match loader.take(sight, pins)? {

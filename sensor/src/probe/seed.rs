@@ -11,8 +11,8 @@ use sensor_bpf::event::{EVENT_ARGS_MAX, event_header};
 use zerocopy::FromBytes;
 
 use super::ProbeError;
-use super::sight;
 use super::pins::Pins;
+use super::sight;
 use crate::record::{Body, Image, Record, RecordError, Task};
 
 /// What the kernel's clock ticks to user space a second (USER_HZ, the same on every architecture Rust knows).

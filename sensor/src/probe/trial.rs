@@ -70,7 +70,8 @@ pub fn try_sights() -> Result<Vec<Trial>, ProbeError> {
         return Ok(Sight::all().map(|sight| try_sight(sight, &mut |hook| load(&mut loader, hook))).collect());
     }
     let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-    let mut find = |hook: &Hook| if hook.is_in(&btf) { None } else { Some("this kernel has no such place".to_owned()) };
+    let mut find =
+        |hook: &Hook| if hook.is_in(&btf) { None } else { Some("this kernel has no such place".to_owned()) };
     Ok(Sight::all().map(|sight| try_sight(sight, &mut find)).collect())
 }
 

@@ -8,7 +8,8 @@ use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Exit, Fork, Image, Namespaces, Place, Record, Role, Socket, Stdio, Task,
+    Body, Class, Close, Connection, Exit, File, Fork, Image, Namespaces, Place, Record, Role, Socket, Stdio,
+    Task,
 };
 
 /// Bytes that are no record of this version.
@@ -23,7 +24,7 @@ pub enum RecordError {
         expected: usize,
     },
     /// A kind this version does not know: the object in the kernel is newer than the sensor.
-    #[error("record of unknown kind {0}, expected 1 to 5: the loaded programs are of another version")]
+    #[error("record of unknown kind {0}, expected 1 to 6: the loaded programs are of another version")]
     Kind(u16),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
@@ -89,6 +90,7 @@ impl<'a> Body<'a> {
                     destination_bytes: close.destination_bytes,
                 }))
             }
+            event::EVENT_FILE => File::decode(bytes).map(|file| Self::File(Box::new(file))),
             _ => Err(RecordError::Kind(kind)),
         }
     }
@@ -97,13 +99,8 @@ impl<'a> Body<'a> {
 impl<'a> Image<'a> {
     fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let fixed: event::event_image = fixed(bytes)?;
-        let mut rest = bytes.get(size_of::<event::event_image>()..).unwrap_or_default();
-        let mut take = |len: usize| {
-            let short = RecordError::Short { found: rest.len(), expected: len };
-            let (taken, left) = rest.split_at_checked(len).ok_or(short)?;
-            rest = left;
-            Ok(taken)
-        };
+        let mut rest = Rest::after::<event::event_image>(bytes);
+        let mut take = |len: usize| rest.take(len);
         let [stdin, stdout, stderr, _] = fixed.stdio;
         let has = |flag: u32| fixed.flags & flag != 0;
         Ok(Self {
@@ -200,14 +197,32 @@ fn role(value: u32) -> Result<Role, RecordError> {
     }
 }
 
+/// What comes after a record's fixed part: strings, one after another.
+pub(super) struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    /// What follows a fixed part of this type.
+    pub(super) fn after<T>(bytes: &'a [u8]) -> Self {
+        Self(bytes.get(size_of::<T>()..).unwrap_or_default())
+    }
+
+    /// The next string.
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], RecordError> {
+        let short = RecordError::Short { found: self.0.len(), expected: len };
+        let (taken, left) = self.0.split_at_checked(len).ok_or(short)?;
+        self.0 = left;
+        Ok(taken)
+    }
+}
+
 /// The kernel's device number (20 bits of minor) as `stat` shows it (`new_encode_dev`).
-fn user_device(device: u64) -> u64 {
+pub(super) fn user_device(device: u64) -> u64 {
     let (major, minor) = (device >> 20, device & 0xf_ffff);
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
 
 /// The fixed part, copied out, as the bytes need not be aligned.
-fn fixed<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8]) -> Result<T, RecordError> {
+pub(super) fn fixed<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8]) -> Result<T, RecordError> {
     match T::read_from_prefix(bytes) {
         Ok((value, _)) => Ok(value),
         Err(_) => Err(RecordError::Short { found: bytes.len(), expected: size_of::<T>() }),
@@ -273,7 +288,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_or_fail_without_panic(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..512),
-            kind in 0u16..8,
+            kind in 0u16..10,
             class in 0u16..4,
         ) {
             // Most random bytes would stop at the header: give them one that leads on.

@@ -117,11 +117,8 @@ impl Sensor {
         if passed_ms >= 10_000 || sealed < before {
             self.sealed_before = (now, sealed);
         }
-        let mut troubles: Vec<String> = self
-            .probe
-            .missing()
-            .map(|sight| format!("not seen on this kernel: {}", sight.without))
-            .collect();
+        let mut troubles: Vec<String> =
+            self.probe.missing().map(|sight| format!("not seen on this kernel: {}", sight.without)).collect();
         if self.intake.n_malformed() > 0 {
             troubles.push(format!("{} records of the kernel's made no sense", self.intake.n_malformed()));
         }

@@ -43,6 +43,13 @@ fn child() {
         "hold-probe" => {
             hold_probe(words.next().unwrap(), words.next().unwrap(), words.next().unwrap().parse().unwrap())
         }
+        "write-file" => crate::file::write_file(words.next().unwrap()),
+        "change-names" => {
+            let mut next = || words.next().unwrap();
+            crate::file::change_names(next(), next(), next(), next(), next());
+        }
+        "change-attributes" => crate::file::change_attributes(words.next().unwrap()),
+        "flood-files" => crate::file::flood(words.next().unwrap(), words.next().unwrap().parse().unwrap()),
         other => panic!("no job {other:?}"),
     }
 }

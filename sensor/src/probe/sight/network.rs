@@ -1,6 +1,6 @@
 //! `network`: TCP connections.
 
-use super::{Sight, Way};
+use super::{Sight, Way, file::RETURNED};
 use crate::probe::hook::{Hook, HookKind};
 use crate::record::Class;
 
@@ -11,7 +11,6 @@ const fn tracepoint(program: &'static str, place: &'static str) -> Hook {
 const READ: Hook = tracepoint("socket_read", "tcp_rcv_space_adjust");
 const ACCEPTED: Hook =
     Hook { program: "socket_accepted", place: "inet_accept", class: Class::Bulk, kind: HookKind::Return };
-const ACCEPT_RETURNED: Hook = tracepoint("socket_accept", "sys_exit");
 const STATE: Hook = tracepoint("socket_state", "inet_sock_set_state");
 
 pub(super) static SIGHTS: &[Sight] = &[
@@ -31,7 +30,7 @@ pub(super) static SIGHTS: &[Sight] = &[
             Way { name: "fexit", hooks: &[&ACCEPTED], blind: "" },
             Way {
                 name: "sys_exit",
-                hooks: &[&ACCEPT_RETURNED],
+                hooks: &[&RETURNED],
                 blind: "a connection accepted through io_uring is told when it is first read from",
             },
         ],

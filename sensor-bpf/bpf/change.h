@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Changes of names and attributes. The security hook knows the mount, and so the path; only the
+ * function that does the change knows whether it was done. So the first notes what is about to
+ * happen, for the thread that does it, and the second tells it, with the result.
+ *
+ * Names are copied when they are noted: the change itself moves and removes them.
+ */
+#ifndef VEDETTE_CHANGE_H
+#define VEDETTE_CHANGE_H
+
+#include "file.h"
+
+/* One name in a directory. */
+struct change_name {
+	struct vfsmount *mnt;
+	struct dentry *dir;	/* NULL: there is none */
+	u32 len;
+	u32 reserved;
+	char name[SCRATCH_NAME];
+};
+
+/* What a thread is about to do. */
+struct change {
+	u32 action;
+	u32 flags;
+	struct dentry *dentry;		/* what is changed */
+	struct inode *inode;		/* what it is before; NULL: it comes to be */
+	struct change_name path;
+	struct change_name target;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);	/* pid_tgid */
+	__type(value, struct change);
+} changes SEC(".maps");
+
+/* A blank one: it is too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct change);
+} change_blank SEC(".maps");
+
+/* Notes what the current thread is about to do; NULL when it is not wanted anyway. */
+static __always_inline struct change *change__note(u32 action, struct dentry *dentry)
+{
+	struct task_struct *task = task__current();
+	u64 thread = bpf_get_current_pid_tgid();
+	struct change *blank, *c;
+	u32 zero = 0;
+
+	if (!filter__wants(task))
+		return NULL;
+	blank = bpf_map_lookup_elem(&change_blank, &zero);
+	if (!blank || bpf_map_update_elem(&changes, &thread, blank, BPF_ANY))
+		return NULL;
+	c = bpf_map_lookup_elem(&changes, &thread);
+	if (!c)
+		return NULL;
+	c->action = action;
+	c->dentry = dentry;
+	c->inode = BPF_CORE_READ(dentry, d_inode);
+	return c;
+}
+
+static __always_inline void change__name(struct change_name *name, struct vfsmount *mnt, struct dentry *dir,
+					 struct dentry *dentry)
+{
+	u32 len = BPF_CORE_READ(dentry, d_name.len);
+
+	name->mnt = mnt;
+	name->dir = dir;
+	name->len = len;
+	if (len < SCRATCH_NAME)
+		bpf_probe_read_kernel_str(name->name, SCRATCH_NAME, BPF_CORE_READ(dentry, d_name.name));
+}
+
+/* A name that is about to come, go or lead elsewhere. */
+static __always_inline int change__entry(u32 action, const struct path *dir, struct dentry *dentry)
+{
+	struct change *c = change__note(action, dentry);
+
+	if (c)
+		change__name(&c->path, BPF_CORE_READ(dir, mnt), BPF_CORE_READ(dir, dentry), dentry);
+	return 0;
+}
+
+/* What is at a path is about to get other attributes. */
+static __always_inline int change__attribute(u32 action, const struct path *path)
+{
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	struct change *c = change__note(action, dentry);
+
+	if (!c)
+		return 0;
+	c->path.mnt = mnt;
+	c->path.dir = dentry;
+	return 0;
+}
+
+static __always_inline int change__rename(const struct path *old_dir, struct dentry *old, const struct path *new_dir,
+					  struct dentry *new, u32 flags)
+{
+	struct change *c = change__note(EVENT_FILE_RENAME, old);
+
+	if (!c)
+		return 0;
+	if (flags & RENAME_EXCHANGE)
+		c->flags |= EVENT_FILE_EXCHANGE;
+	change__name(&c->path, BPF_CORE_READ(old_dir, mnt), BPF_CORE_READ(old_dir, dentry), old);
+	change__name(&c->target, BPF_CORE_READ(new_dir, mnt), BPF_CORE_READ(new_dir, dentry), new);
+	return 0;
+}
+
+static __always_inline int change__link(struct dentry *old, const struct path *new_dir, struct dentry *new)
+{
+	struct vfsmount *mnt = BPF_CORE_READ(new_dir, mnt);
+	struct change *c = change__note(EVENT_FILE_LINK, old);
+
+	if (!c)
+		return 0;
+	/* A link does not leave its mount. */
+	c->path.mnt = mnt;
+	c->path.dir = old;
+	change__name(&c->target, mnt, BPF_CORE_READ(new_dir, dentry), new);
+	return 0;
+}
+
+/* Puts a noted path into `path`, ready to be climbed from `dir`. */
+static __always_inline void change__begin_path(struct scratch *s, struct change_name *name)
+{
+	path__begin(s);
+	if (name->len)
+		path__prepend(s, name->name, name->len);
+}
+
+/*
+ * Tells of the change that a thread has noted, now that it is done. `target` is what a symbolic link
+ * holds. A function of its own, so that the object has it once.
+ */
+__noinline int change__tell(u64 thread, s64 error, u64 target)
+{
+	struct change *c = bpf_map_lookup_elem(&changes, &thread);
+	struct file_event e;
+	struct inode *inode;
+	long len;
+
+	if (!c)
+		return 0;
+	inode = c->inode ? c->inode : BPF_CORE_READ(c->dentry, d_inode);
+	if (!file__begin(&e, c->action, 0))
+		return 0;
+	e.record->error = error;
+	e.record->flags = c->flags;
+	if (inode)
+		file__fill(e.record, inode);
+	change__begin_path(e.s, &c->path);
+	if (!file__path(&e, c->path.mnt, c->path.dir))
+		goto end;
+	if (c->target.dir) {
+		change__begin_path(e.s, &c->target);
+		if (!file__target(&e, c->target.mnt, c->target.dir))
+			goto end;
+	} else if (target) {
+		len = bpf_probe_read_kernel_str(e.s->path, EVENT_PATH_MAX, (void *)target);
+		if (len > 1) {
+			e.s->match.text_at[MATCH_TARGET] = walk(e.s, used);
+			e.record->target_len = scratch__append(e.s, e.s->path, len - 1, EVENT_PATH_MAX);
+			e.s->match.text_len[MATCH_TARGET] = e.record->target_len;
+		}
+	}
+	file__send(&e);
+end:
+	file__end(&e);
+	return 0;
+}
+
+/*
+ * A function that does such changes returns. Whatever else it is used for (an overlay's upper
+ * layer, another kind of change) is nothing that this thread has noted.
+ */
+static __always_inline int change__done(u32 actions, s64 returned, const char *target)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct change *c = bpf_map_lookup_elem(&changes, &thread);
+
+	if (!c || !(actions & 1 << (c->action - EVENT_FILE_OPEN)))
+		return 0;
+	change__tell(thread, compat__error(returned), target ? compat__address(target) : 0);
+	bpf_map_delete_elem(&changes, &thread);
+	return 0;
+}
+
+/* A security module refused what was noted: the function that would do it is not called. */
+static __always_inline int change__refused(int error)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+
+	if (!error)
+		return 0;
+	change__tell(thread, error, 0);
+	bpf_map_delete_elem(&changes, &thread);
+	return 0;
+}
+
+#define CHANGE(action) (1 << (EVENT_FILE_##action - EVENT_FILE_OPEN))
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * System calls that return: the last way to see what no other hook shows on a kernel. Which calls
+ * are looked at, and where their arguments stand, is a table that user space fills; all others cost
+ * one look-up.
+ *
+ * What a descriptor leads to is the kernel's own. A path that was an argument is read from the
+ * process's memory, after the call: another thread may have changed it. Such an event says so.
+ */
+#ifndef VEDETTE_SYSCALL_H
+#define VEDETTE_SYSCALL_H
+
+#include "change.h"
+#include "socket.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * SYSCALL_NUMBERS);
+	__type(key, u32);
+	__type(value, struct syscall_shape);
+} syscall_shapes SEC(".maps");
+
+/* The open file that a descriptor leads to, if it leads to one. */
+static __always_inline struct file *syscall__file(s64 fd)
+{
+	return fd < 0 ? NULL : task__file(task__current(), fd);
+}
+
+static __always_inline int syscall__accepted(s64 fd)
+{
+	struct file *file = syscall__file(fd);
+	struct socket *socket;
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	return socket__was_accepted(socket);
+}
+
+static __always_inline int syscall__opened(s64 fd)
+{
+	struct file *file = syscall__file(fd);
+
+	if (!file || BPF_CORE_READ(file, f_mode) & FMODE_PATH)
+		return 0;
+	return file__opened(file, 0);
+}
+
+/* Whether a path may be written in more ways than one: then the matcher cannot tell. */
+static __always_inline bool syscall__is_plain(const char *path, u64 len)
+{
+	if (len >= SCRATCH_NAME)
+		return false;
+	for (u32 i = 0; i + 1 < SCRATCH_NAME; i++) {
+		if (i + 1 >= len)
+			return true;
+		if (path[i] == '/' && (path[i + 1] == '/' || path[i + 1] == '.'))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Puts a path argument into `path`, from the root of the mount namespace on. Whether it could be
+ * read; `*plain`: whether it can be matched.
+ */
+static __always_inline bool syscall__path(struct scratch *s, u32 scratch_slot, u64 argument, s64 dirfd, bool *plain)
+{
+	struct task_struct *task = task__current();
+	u64 used = walk(s, used), len, start;
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+	struct file *dir;
+	long found;
+
+	scratch__opaque(used);
+	if (used > SCRATCH_RECORD - EVENT_PATH_MAX)
+		return false;
+	found = bpf_probe_read_user_str(&s->record[used], EVENT_PATH_MAX, (void *)argument);
+	if (found < 1)
+		return false;
+	len = found - 1;
+	scratch__opaque(len);
+	if (len >= EVENT_PATH_MAX)
+		return false;
+	*plain = syscall__is_plain(&s->record[used], len);
+	path__begin(s);
+	start = EVENT_PATH_MAX - len;
+	scratch__opaque(start);
+	if (start > EVENT_PATH_MAX)
+		return false;
+	if (len && bpf_probe_read_kernel(&s->path[start], len, &s->record[used]))
+		return false;
+	if (len && s->record[used] == '/') {
+		mnt = BPF_CORE_READ(task, fs, root.mnt);
+		dentry = BPF_CORE_READ(task, fs, root.dentry);
+	} else {
+		if (start == 0)
+			return false;
+		if (len) {
+			start--;
+			s->path[start & (EVENT_PATH_MAX - 1)] = '/';
+		}
+		if (dirfd == SYSCALL_CWD) {
+			mnt = BPF_CORE_READ(task, fs, pwd.mnt);
+			dentry = BPF_CORE_READ(task, fs, pwd.dentry);
+		} else {
+			dir = syscall__file(dirfd);
+			if (!dir)
+				return false;
+			mnt = BPF_CORE_READ(dir, f_path.mnt);
+			dentry = BPF_CORE_READ(dir, f_path.dentry);
+		}
+	}
+	s->walk_start = start;
+	path__climb(s, scratch_slot, mnt, dentry);
+	return true;
+}
+
+/* The value of an argument that is a directory's descriptor. */
+static __always_inline s64 syscall__dir(struct pt_regs *regs, bool compat, s8 at)
+{
+	s32 fd = at < 0 ? SYSCALL_CWD : (s32)compat__argument(regs, compat, at);
+
+	return fd == -100 ? SYSCALL_CWD : fd;
+}
+
+/*
+ * A call that does something to a path. `error` is what it returned. A function of its own: the
+ * verifier looks at it once.
+ */
+__noinline int syscall__changed(u64 address, u32 index, s64 error)
+{
+	struct pt_regs *regs = (void *)address;
+	struct syscall_shape *shape = bpf_map_lookup_elem(&syscall_shapes, &index);
+	bool compat = index >= SYSCALL_NUMBERS, plain = true;
+	struct file_event e;
+	struct file *file;
+
+	if (!shape)
+		return 0;
+	if (shape->fd >= 0) {
+		file = syscall__file((s32)compat__argument(regs, compat, shape->fd));
+		return file ? file__tell_of(compat__address(file), shape->action, 0, error) : 0;
+	}
+	if (!file__begin(&e, shape->action, 0))
+		return 0;
+	e.record->error = error;
+	e.record->flags |= EVENT_FILE_SYSCALL;
+	if (shape->path < 0 ||
+	    !syscall__path(e.s, e.scratch_slot, compat__argument(regs, compat, shape->path),
+			   syscall__dir(regs, compat, shape->dir), &plain))
+		goto end;
+	if (plain && !match__path(e.s, e.header, e.slot, MATCH_PATH))
+		goto end;
+	e.record->path_len = file__keep_path(&e, MATCH_PATH);
+	if (walk(e.s, walk_truncated) || !e.record->path_len)
+		e.record->flags |= EVENT_FILE_PATH_CUT;
+	if (shape->target >= 0) {
+		if (!syscall__path(e.s, e.scratch_slot, compat__argument(regs, compat, shape->target),
+				   syscall__dir(regs, compat, shape->target_dir), &plain))
+			goto end;
+		if (plain && !match__path(e.s, e.header, e.slot, MATCH_TARGET))
+			goto end;
+		e.record->target_len = file__keep_path(&e, MATCH_TARGET);
+		if (walk(e.s, walk_truncated) || !e.record->target_len)
+			e.record->flags |= EVENT_FILE_TARGET_CUT;
+	}
+	file__send(&e);
+end:
+	file__end(&e);
+	return 0;
+}
+
+/* raw tracepoint sys_exit. */
+static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
+{
+	bool compat = compat__is_compat();
+	u32 index = compat__number(regs);
+	struct syscall_shape *shape;
+
+	if (index >= SYSCALL_NUMBERS)
+		return 0;
+	if (compat)
+		index += SYSCALL_NUMBERS;
+	shape = bpf_map_lookup_elem(&syscall_shapes, &index);
+	if (!shape || !shape->action)
+		return 0;
+	switch (shape->action) {
+	case SYSCALL_ACCEPT:
+		if (shape->multiplexed) {
+			u64 call = compat__argument(regs, compat, 0);
+
+			if (call != SOCKETCALL_ACCEPT && call != SOCKETCALL_ACCEPT4)
+				return 0;
+		}
+		return syscall__accepted(ret);
+	case EVENT_FILE_OPEN:
+		if (ret >= 0)
+			return syscall__opened(ret);
+		/* Who is turned away is of interest; who finds nothing there is not. */
+		return ret == -1 || ret == -13 ? syscall__changed(compat__address(regs), index, ret) : 0;
+	case EVENT_FILE_MMAP_EXEC:
+		return compat__failed(ret) ? 0 :
+			file__mapped(syscall__file((s32)compat__argument(regs, compat, 4)),
+				     compat__argument(regs, compat, 2), 0);
+	default:
+		return syscall__changed(compat__address(regs), index, ret < 0 ? ret : 0);
+	}
+}
+
+#endif

@@ -1,0 +1,166 @@
+//! How the programs read system calls that return: which calls, and where their arguments stand.
+//!
+//! By name here; numbers are those of this architecture's tables, for 64-bit callers and for 32-bit ones.
+
+use aya::maps::{Array, Map, MapData};
+use sensor_bpf::event::{
+    EVENT_FILE_CHMOD, EVENT_FILE_CHOWN, EVENT_FILE_CREATE, EVENT_FILE_LINK, EVENT_FILE_MMAP_EXEC,
+    EVENT_FILE_OPEN, EVENT_FILE_RENAME, EVENT_FILE_SETXATTR, EVENT_FILE_SYMLINK, EVENT_FILE_TRUNCATE,
+    EVENT_FILE_UNLINK, SYSCALL_ACCEPT, SYSCALL_NUMBERS, syscall_shape,
+};
+use zerocopy::IntoBytes;
+
+use super::ProbeError;
+
+type Bytes = [u8; size_of::<syscall_shape>()];
+
+/// Fills the programs' table.
+pub(super) fn fill(map: MapData) -> Result<(), ProbeError> {
+    let failed = |source| ProbeError::Map { name: "syscall_shapes", source: Box::new(source) };
+    let mut table = Array::<_, Bytes>::try_from(Map::Array(map)).map_err(failed)?;
+    for (name, shape) in SHAPES {
+        let native = number(name).into_iter();
+        for index in native.chain(number_32(name).map(|number| number + SYSCALL_NUMBERS)) {
+            let bytes = <Bytes>::try_from(shape.as_bytes()).unwrap_or_default();
+            table.set(index, bytes, 0).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+const NONE: syscall_shape = syscall_shape {
+    action: 0,
+    fd: -1,
+    dir: -1,
+    path: -1,
+    target_dir: -1,
+    target: -1,
+    multiplexed: 0,
+    reserved: 0,
+};
+
+const fn accept() -> syscall_shape {
+    syscall_shape { action: SYSCALL_ACCEPT as u8, ..NONE }
+}
+
+/// It acts on the file of descriptor `fd`.
+const fn of_file(action: u32, fd: i8) -> syscall_shape {
+    syscall_shape { action: action as u8, fd, ..NONE }
+}
+
+/// It acts on a path, from the working directory.
+const fn of_path(action: u32, path: i8) -> syscall_shape {
+    syscall_shape { action: action as u8, path, ..NONE }
+}
+
+/// It acts on a path, from the directory of descriptor `dir`.
+const fn of_path_at(action: u32, dir: i8, path: i8) -> syscall_shape {
+    syscall_shape { action: action as u8, dir, path, ..NONE }
+}
+
+const fn of_two(action: u32, path: i8, target: i8) -> syscall_shape {
+    syscall_shape { action: action as u8, path, target, ..NONE }
+}
+
+const fn of_two_at(action: u32) -> syscall_shape {
+    syscall_shape { action: action as u8, dir: 0, path: 1, target_dir: 2, target: 3, ..NONE }
+}
+
+/// The calls that are looked at. A symbolic link's content is its target as given, and no path from anywhere: it is left out.
+const SHAPES: &[(&str, syscall_shape)] = &[
+    ("accept", accept()),
+    ("accept4", accept()),
+    ("socketcall", syscall_shape { multiplexed: 1, ..accept() }),
+    ("open", of_path(EVENT_FILE_OPEN, 0)),
+    ("creat", of_path(EVENT_FILE_OPEN, 0)),
+    ("openat", of_path_at(EVENT_FILE_OPEN, 0, 1)),
+    ("openat2", of_path_at(EVENT_FILE_OPEN, 0, 1)),
+    ("open_by_handle_at", syscall_shape { action: EVENT_FILE_OPEN as u8, ..NONE }),
+    ("mkdir", of_path(EVENT_FILE_CREATE, 0)),
+    ("mkdirat", of_path_at(EVENT_FILE_CREATE, 0, 1)),
+    ("mknod", of_path(EVENT_FILE_CREATE, 0)),
+    ("mknodat", of_path_at(EVENT_FILE_CREATE, 0, 1)),
+    ("unlink", of_path(EVENT_FILE_UNLINK, 0)),
+    ("unlinkat", of_path_at(EVENT_FILE_UNLINK, 0, 1)),
+    ("rmdir", of_path(EVENT_FILE_UNLINK, 0)),
+    ("rename", of_two(EVENT_FILE_RENAME, 0, 1)),
+    ("renameat", of_two_at(EVENT_FILE_RENAME)),
+    ("renameat2", of_two_at(EVENT_FILE_RENAME)),
+    ("link", of_two(EVENT_FILE_LINK, 0, 1)),
+    ("linkat", of_two_at(EVENT_FILE_LINK)),
+    ("symlink", of_path(EVENT_FILE_SYMLINK, 1)),
+    ("symlinkat", of_path_at(EVENT_FILE_SYMLINK, 1, 2)),
+    ("chmod", of_path(EVENT_FILE_CHMOD, 0)),
+    ("fchmodat", of_path_at(EVENT_FILE_CHMOD, 0, 1)),
+    ("fchmodat2", of_path_at(EVENT_FILE_CHMOD, 0, 1)),
+    ("fchmod", of_file(EVENT_FILE_CHMOD, 0)),
+    ("chown", of_path(EVENT_FILE_CHOWN, 0)),
+    ("chown32", of_path(EVENT_FILE_CHOWN, 0)),
+    ("lchown", of_path(EVENT_FILE_CHOWN, 0)),
+    ("lchown32", of_path(EVENT_FILE_CHOWN, 0)),
+    ("fchownat", of_path_at(EVENT_FILE_CHOWN, 0, 1)),
+    ("fchown", of_file(EVENT_FILE_CHOWN, 0)),
+    ("fchown32", of_file(EVENT_FILE_CHOWN, 0)),
+    ("truncate", of_path(EVENT_FILE_TRUNCATE, 0)),
+    ("truncate64", of_path(EVENT_FILE_TRUNCATE, 0)),
+    ("ftruncate", of_file(EVENT_FILE_TRUNCATE, 0)),
+    ("ftruncate64", of_file(EVENT_FILE_TRUNCATE, 0)),
+    ("setxattr", of_path(EVENT_FILE_SETXATTR, 0)),
+    ("lsetxattr", of_path(EVENT_FILE_SETXATTR, 0)),
+    ("setxattrat", of_path_at(EVENT_FILE_SETXATTR, 0, 1)),
+    ("fsetxattr", of_file(EVENT_FILE_SETXATTR, 0)),
+    ("mmap", syscall_shape { action: EVENT_FILE_MMAP_EXEC as u8, ..NONE }),
+    ("mmap2", syscall_shape { action: EVENT_FILE_MMAP_EXEC as u8, ..NONE }),
+];
+
+fn number(name: &str) -> Option<u32> {
+    newer(name).or_else(|| Some(name.parse::<syscalls::Sysno>().ok()?.id().cast_unsigned()))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn number_32(name: &str) -> Option<u32> {
+    // The old mmap of 32-bit programs takes its arguments in memory.
+    if name == "mmap" {
+        return None;
+    }
+    newer(name).or_else(|| Some(name.parse::<syscalls::x86::Sysno>().ok()?.id().cast_unsigned()))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn number_32(_name: &str) -> Option<u32> {
+    None
+}
+
+/// Calls that are newer than the tables; since 5.1 a new call has one number on every architecture.
+fn newer(name: &str) -> Option<u32> {
+    match name {
+        "fchmodat2" => Some(452),
+        "setxattrat" => Some(463),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn calls_have_the_numbers_of_their_table() {
+        assert_eq!((number("openat"), number_32("openat")), (Some(257), Some(295)));
+        assert_eq!((number("accept"), number_32("accept")), (Some(43), None));
+        assert_eq!((number("socketcall"), number_32("socketcall")), (None, Some(102)));
+        assert_eq!((number("mmap"), number_32("mmap"), number_32("mmap2")), (Some(9), None, Some(192)));
+        assert_eq!(number("openat2"), Some(437));
+    }
+
+    #[test]
+    fn every_call_is_one_of_some_table_and_fits_into_ours() {
+        for (name, shape) in SHAPES {
+            let numbers: Vec<u32> = number(name).into_iter().chain(number_32(name)).collect();
+            assert!(!numbers.is_empty(), "{name}");
+            assert!(numbers.iter().all(|number| *number < SYSCALL_NUMBERS), "{name}");
+            assert!(shape.action != 0, "{name}");
+        }
+    }
+}
