@@ -48,12 +48,11 @@ struct {
 /* Notes what the current thread is about to do; NULL when it is not wanted anyway. */
 static __always_inline struct change *change__note(u32 action, struct dentry *dentry)
 {
-	struct task_struct *task = task__current();
 	u64 thread = bpf_get_current_pid_tgid();
 	struct change *blank, *c;
 	u32 zero = 0;
 
-	if (!filter__wants(task))
+	if (!filter__wants_this())
 		return NULL;
 	blank = bpf_map_lookup_elem(&change_blank, &zero);
 	if (!blank || bpf_map_update_elem(&changes, &thread, blank, BPF_ANY))
@@ -147,12 +146,14 @@ __noinline int change__tell(u64 thread, s64 error, u64 target)
 {
 	struct change *c = bpf_map_lookup_elem(&changes, &thread);
 	struct file_event e;
+	struct dentry *dentry;
 	struct inode *inode;
 	long len;
 
 	if (!c)
 		return 0;
-	inode = c->inode ? c->inode : BPF_CORE_READ(c->dentry, d_inode);
+	dentry = c->dentry;
+	inode = c->inode ? c->inode : BPF_CORE_READ(dentry, d_inode);
 	if (!file__begin(&e, c->action, 0))
 		return 0;
 	e.record->error = error;

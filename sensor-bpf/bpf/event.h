@@ -30,6 +30,8 @@ enum event_kind {
 	EVENT_CONNECTION = 4,
 	EVENT_CLOSE = 5,
 	EVENT_FILE = 6,
+	EVENT_TARGET = 7,
+	EVENT_KERNEL = 8,
 };
 
 /* Every record starts with this. */
@@ -122,6 +124,7 @@ enum event_role {
 	EVENT_ROLE_CONNECT = 1,
 	EVENT_ROLE_ACCEPT = 2,
 	EVENT_ROLE_SERVE = 3,
+	EVENT_ROLE_LISTEN = 4,	/* only `destination` is known */
 };
 
 /* A TCP socket. "Source" is the side that opened the connection, wherever this host stands. */
@@ -142,6 +145,8 @@ struct event_connection {
 	struct event_task accepted_by;	/* zero unless another process serves */
 	struct event_socket socket;
 	__u32 role;	/* enum event_role */
+	__u32 failed;	/* not made: `error` says why, or is 0 when the caller gave up; the initial numbers mean nothing */
+	__u32 error;	/* errno */
 	__u32 reserved;
 };
 
@@ -199,6 +204,38 @@ struct event_file {
 	__u16 target_len;	/* the other path of a rename or link; what a symlink holds */
 	__u16 name_len;		/* of the attribute that setxattr sets */
 	__u16 reserved;
+};
+
+/* What a process did to another one: the numbers of wire::event::Kind. */
+enum event_target_action {
+	EVENT_TARGET_PTRACE = 7,
+	EVENT_TARGET_SIGNAL = 8,
+};
+
+struct event_target {
+	struct event_header header;
+	struct event_task task;
+	struct event_task target;
+	__u32 action;	/* enum event_target_action */
+	__u32 detail;	/* signal: its number; ptrace: PTRACE_MODE_* of include/linux/ptrace.h */
+	__u32 error;	/* errno; 0: it was allowed */
+	__u32 from_syscall;	/* only a call's arguments were seen: of `target` the tgid, in the caller's pid namespace */
+};
+
+/* What a process did to the kernel: the numbers of wire::event::Kind. */
+enum event_kernel_action {
+	EVENT_KERNEL_MODULE_LOAD = 60,
+	EVENT_KERNEL_IO_URING_SETUP = 69,
+};
+
+#define EVENT_NAME_MAX 64
+
+struct event_kernel {
+	struct event_header header;
+	struct event_task task;
+	__u32 action;			/* enum event_kernel_action */
+	__u32 detail;			/* io_uring: IORING_SETUP_* flags; a module: its taint bits */
+	char name[EVENT_NAME_MAX];	/* a module's; ends at the first NUL */
 };
 
 /* Counters of one (class, CPU); only atomic adds touch them. One cache line. */
@@ -322,6 +359,8 @@ struct match_header {
  */
 #define SYSCALL_NUMBERS 512
 #define SYSCALL_ACCEPT 1	/* beside enum event_file_action */
+#define SYSCALL_PTRACE 2	/* `path` is the place of the request */
+#define SYSCALL_VM_WRITE 3
 #define SYSCALL_CWD (-100)	/* AT_FDCWD */
 
 struct syscall_shape {
@@ -334,6 +373,10 @@ struct syscall_shape {
 	__u8 multiplexed;	/* the first argument says which call it is (socketcall) */
 	__u8 reserved;
 };
+
+/* Requests of ptrace that take hold of a process. */
+#define PTRACE_ATTACH 16
+#define PTRACE_SEIZE 0x4206
 
 /* The calls of socketcall that accept. */
 #define SOCKETCALL_ACCEPT 5

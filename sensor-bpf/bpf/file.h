@@ -24,7 +24,7 @@ static __always_inline bool file__begin(struct file_event *e, u32 action, u32 ac
 	struct task_struct *task = task__current();
 	struct scratch *s;
 
-	if (!filter__wants(task))
+	if (!filter__wants_this())
 		return false;
 	s = scratch__claim(&e->scratch_slot);
 	if (!s) {
@@ -38,7 +38,7 @@ static __always_inline bool file__begin(struct file_event *e, u32 action, u32 ac
 	    !(access ? match__number(s, e->header, e->slot, MATCH_ACCESS, access) :
 		       match__absent(s, e->header, MATCH_ACCESS)) ||
 	    !match__number(s, e->header, e->slot, MATCH_USER, BPF_CORE_READ(task, cred, euid.val)) ||
-	    !subject__accepts(s, e->scratch_slot, e->header, e->slot, task)) {
+	    (match__uses(e->header, MATCH_EXECUTABLE) && !subject__accepts(e->scratch_slot, e->slot))) {
 		scratch__release(s);
 		return false;
 	}

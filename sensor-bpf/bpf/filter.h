@@ -95,4 +95,10 @@ static __always_inline bool filter__wants(struct task_struct *task)
 	return !(*kinds & EVENT_FILTER_EXECUTABLE) || !filter__by_executable(task);
 }
 
+/* The same of the current one, as a function of its own: what it keeps on the stack is not the caller's then. */
+__noinline int filter__wants_this(void)
+{
+	return filter__wants(task__current());
+}
+
 #endif

@@ -269,6 +269,12 @@ struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
 	u16 sk_protocol;
+	int sk_err;
+};
+
+struct module {
+	char name[56];
+	unsigned long taints;
 };
 
 struct socket {
@@ -282,6 +288,10 @@ struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_sent;
 	u64 bytes_retrans;
+};
+
+struct kernel_siginfo {
+	int si_code;
 };
 
 struct seq_file;
@@ -339,6 +349,7 @@ enum tcp_state {
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
 };
 
 /* include/net/sock.h, enum sock_flags */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
+#include "load.h"
 #include "process.h"
 #include "syscall.h"
+#include "target.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -129,3 +131,19 @@ int rename_done(u64 *ctx)
 SEC("fexit/notify_change")
 int attribute_done(u64 *ctx)
 { return change__done(CHANGE(CHMOD) | CHANGE(CHOWN) | CHANGE(TRUNCATE), compat__returned(ctx, 3, 4), NULL); }
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(target_signalled, int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
+{ return target__signalled(sig, info, task, result); }
+
+SEC("fexit/security_ptrace_access_check")
+int BPF_PROG(target_accessed, struct task_struct *child, unsigned int mode, int ret)
+{ return target__accessed(child, mode, ret); }
+
+SEC("tp_btf/module_load")
+int BPF_PROG(module_loaded, struct module *module)
+{ return load__module(module); }
+
+SEC("tp_btf/io_uring_create")
+int BPF_PROG(io_uring_made, int fd, void *ctx_, unsigned int sq_entries, unsigned int cq_entries, unsigned int flags)
+{ return load__io_uring(flags); }

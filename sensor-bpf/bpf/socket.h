@@ -136,6 +136,31 @@ static __always_inline void socket__connected(struct sock *sk, u64 key)
 	socket__tell(owner, NULL, EVENT_ROLE_CONNECT);
 }
 
+/* A connection that was asked for was not made. */
+static __always_inline void socket__failed(struct sock *sk, struct socket_owner *owner)
+{
+	struct event_connection record = { .task = owner->task, .role = EVENT_ROLE_CONNECT, .failed = 1 };
+
+	record.header.time_ns = bpf_ktime_get_boot_ns();
+	socket__fill(&record.socket, sk, true);
+	record.error = BPF_CORE_READ(sk, sk_err);
+	emit(&record.header, EVENT_CONNECTION, EVENT_CLASS_BULK, sizeof(record));
+}
+
+/* The current process has called listen. */
+static __always_inline void socket__listening(struct sock *sk)
+{
+	struct task_struct *task = task__current();
+	struct event_connection record = { .role = EVENT_ROLE_LISTEN };
+
+	if (!filter__wants(task))
+		return;
+	record.header.time_ns = bpf_ktime_get_boot_ns();
+	task__fill(&record.task, task);
+	socket__fill(&record.socket, sk, false);
+	emit(&record.header, EVENT_CONNECTION, EVENT_CLASS_BULK, sizeof(record));
+}
+
 /* The current process got the socket by accept, or is the first we see with it. */
 static __always_inline void socket__accepted(struct sock *sk, u64 key)
 {
@@ -179,6 +204,8 @@ static __always_inline void socket__closed(struct sock *sk, u64 key)
 	bpf_map_delete_elem(&unserved, &key);
 	if (!owner)
 		return;
+	if (!owner->established && owner->role == EVENT_ROLE_CONNECT)
+		socket__failed(sk, owner);
 	if (owner->established) {
 		record.header.time_ns = bpf_ktime_get_boot_ns();
 		record.task = owner->task;
@@ -215,6 +242,9 @@ static __always_inline int socket__state(const struct sock *const_sk, int old, i
 			socket__connected(sk, key);
 		else if (old == TCP_SYN_RECV)
 			bpf_map_update_elem(&unserved, &key, &nobody, BPF_NOEXIST);
+		break;
+	case TCP_LISTEN:
+		socket__listening(sk);
 		break;
 	case TCP_CLOSE:
 		socket__closed(sk, key);

@@ -28,15 +28,20 @@ static __always_inline void subject__work_out(struct scratch *s, u32 scratch_slo
 	s->used = used;
 }
 
-/* Keeps the rows that accept the process; whether any is left. */
-static __always_inline bool subject__accepts(struct scratch *s, u32 scratch_slot, struct match_header *header,
-					     u32 slot, struct task_struct *task)
+/*
+ * Keeps the rows that accept the current process; whether any is left. A function of its own: what
+ * it keeps on the stack would be too much for those that call it.
+ */
+__noinline int subject__accepts(u32 scratch_slot, u32 slot)
 {
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &scratch_slot);
+	struct match_header *header = bpf_map_lookup_elem(&match_headers, &slot);
+	struct task_struct *task = task__current();
 	struct match_subject *known;
 	struct event_task key;
 	u64 any = 0;
 
-	if (!match__uses(header, MATCH_EXECUTABLE))
+	if (!s || !header)
 		return true;
 	task__fill(&key, task);
 	known = bpf_map_lookup_elem(&match_subjects, &key);

@@ -12,6 +12,7 @@
 
 #include "change.h"
 #include "socket.h"
+#include "target.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -26,7 +27,8 @@ static __always_inline struct file *syscall__file(s64 fd)
 	return fd < 0 ? NULL : task__file(task__current(), fd);
 }
 
-static __always_inline int syscall__accepted(s64 fd)
+/* A function of its own: the verifier adds up what those that call each other keep on the stack. */
+__noinline int syscall__accepted(s64 fd)
 {
 	struct file *file = syscall__file(fd);
 	struct socket *socket;
@@ -172,6 +174,30 @@ end:
 	return 0;
 }
 
+/* A way into another process, of which the caller knows the number only. */
+__noinline int syscall__entered(u32 pid, u32 error)
+{
+	struct event_target record = { .action = EVENT_TARGET_PTRACE, .error = error, .from_syscall = 1 };
+	struct task_struct *task = task__current();
+
+	if (!filter__wants(task) || pid == BPF_CORE_READ(task, tgid))
+		return 0;
+	record.header.time_ns = bpf_ktime_get_boot_ns();
+	task__fill(&record.task, task);
+	record.target.tgid = pid;
+	emit(&record.header, EVENT_TARGET, EVENT_CLASS_BULK, sizeof(record));
+	return 0;
+}
+
+static __always_inline int syscall__ptraced(struct pt_regs *regs, bool compat, long ret)
+{
+	u64 request = compat__argument(regs, compat, 0);
+
+	if (request != PTRACE_ATTACH && request != PTRACE_SEIZE)
+		return 0;
+	return syscall__entered(compat__argument(regs, compat, 1), ret < 0 ? -ret : 0);
+}
+
 /* raw tracepoint sys_exit. */
 static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 {
@@ -195,6 +221,10 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 				return 0;
 		}
 		return syscall__accepted(ret);
+	case SYSCALL_PTRACE:
+		return syscall__ptraced(regs, compat, ret);
+	case SYSCALL_VM_WRITE:
+		return syscall__entered(compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
 	case EVENT_FILE_OPEN:
 		if (ret >= 0)
 			return syscall__opened(ret);

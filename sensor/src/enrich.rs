@@ -13,6 +13,7 @@ use crate::record::{Body, Close, Connection, Exit, Image, Record, Role, Socket, 
 use crate::user::Names;
 
 mod file;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +26,8 @@ pub struct Origin {
     pub boot: BootId,
 }
 
-/// The event that a record becomes.
-pub fn event(record: &Record<'_>, origin: Origin) -> Event {
+/// The event that a record becomes. `executable`: what the process runs that it is done to, if to one.
+pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Event {
     let (kind, row) = match &record.body {
         Body::Fork(_) => (Kind::FORK, Row::default()),
         Body::Image(_) => (Kind::EXEC, Row::default()),
@@ -34,6 +35,8 @@ pub fn event(record: &Record<'_>, origin: Origin) -> Event {
         Body::Connection(connection) => connected(connection, origin),
         Body::Close(close) => (Kind::CLOSE, closed(close)),
         Body::File(file) => (file.action, file::row(file)),
+        Body::Target(target) => (target.action, target::row(target, executable, origin)),
+        Body::Kernel(kernel) => (kernel.action, target::kernel_row(kernel)),
     };
     Event { time: record.time, kind, row }
 }
@@ -148,8 +151,42 @@ fn exited(exit: &Exit) -> Row {
     row
 }
 
+/// Whether it was done; else why not.
+fn set_outcome(row: &mut Row, error: u32) {
+    row.set(Field::EventOutcome, if error == 0 { "success" } else { "failure" });
+    set_error(row, error);
+}
+
+fn set_error(row: &mut Row, error: u32) {
+    if error != 0 {
+        let name = match nix::errno::Errno::from_raw(error.cast_signed()) {
+            nix::errno::Errno::UnknownErrno => error.to_string(),
+            known => format!("{known:?}"),
+        };
+        row.set(Field::ErrorCode, Bytes::from(name));
+    }
+}
+
+fn not_connected(socket: &Socket, error: u32) -> (Kind, Row) {
+    let mut row = ends(socket).with(Field::NetworkDirection, "outbound").with(Field::EventOutcome, "failure");
+    set_error(&mut row, error);
+    (Kind::CONNECT_FAILED, row)
+}
+
+fn listening(socket: &Socket) -> Row {
+    Row::default()
+        .with(Field::DestinationIp, socket.destination.ip())
+        .with(Field::DestinationPort, u64::from(socket.destination.port()))
+        .with(Field::NetworkTransport, "tcp")
+        .with(Field::NetworkSocketCookie, socket.cookie)
+}
+
 fn connected(connection: &Connection, origin: Origin) -> (Kind, Row) {
+    if let Some(error) = connection.failed {
+        return not_connected(&connection.socket, error);
+    }
     let kind = match connection.role {
+        Role::Listen => return (Kind::LISTEN, listening(&connection.socket)),
         Role::Connect => Kind::CONNECT,
         Role::Accept => Kind::ACCEPT,
         Role::Serve => Kind::SERVE,
@@ -171,7 +208,7 @@ fn closed(close: &Close) -> Row {
         Field::NetworkDirection,
         match close.role {
             Role::Connect => "outbound",
-            Role::Accept | Role::Serve => "inbound",
+            Role::Accept | Role::Serve | Role::Listen => "inbound",
         },
     );
     row.set(Field::NetworkBytes, close.source_bytes.saturating_add(close.destination_bytes));

@@ -134,7 +134,12 @@ impl Pipeline {
             Body::Image(image) => Some(&**image),
             _ => None,
         };
-        let event = enrich::event(record, self.origin);
+        let target = match &record.body {
+            Body::Target(target) => self.table.find(target.target),
+            _ => None,
+        };
+        let executable = target.map(|node| self.table.executable(node)).unwrap_or_default();
+        let event = enrich::event(record, executable, self.origin);
         let who = node.map(|node| Who { node, image });
         sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
         self.seal_if_due(lane, names, now);

@@ -10,9 +10,13 @@ use wire::time::BootTime;
 
 mod decode;
 mod file;
+mod kernel;
+mod target;
 
 pub use decode::RecordError;
 pub use file::{Access, File};
+pub use kernel::KernelAction;
+pub use target::Target;
 
 /// A record as a program in the kernel emitted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +103,10 @@ pub enum Body<'a> {
     Close(Close),
     /// Something was done to a file.
     File(Box<File<'a>>),
+    /// Something was done to another process.
+    Target(Target),
+    /// Something was done to the kernel.
+    Kernel(KernelAction),
 }
 
 impl Body<'_> {
@@ -109,6 +117,8 @@ impl Body<'_> {
             Body::Connection(connection) => Some(connection.task),
             Body::Close(close) => Some(close.task),
             Body::File(file) => Some(file.task),
+            Body::Target(target) => Some(target.task),
+            Body::Kernel(kernel) => Some(kernel.task),
         }
     }
 }
@@ -238,6 +248,9 @@ pub struct Connection {
     pub accepted_by: Option<Task>,
     /// The socket.
     pub socket: Socket,
+    /// It was asked for and not made; why, as an error number, or 0 when the caller gave up. Then the initial sequence
+    /// numbers mean nothing.
+    pub failed: Option<u32>,
 }
 
 /// What a process did to a connection.
@@ -249,6 +262,8 @@ pub enum Role {
     Accept,
     /// Reads from it first, without having accepted it.
     Serve,
+    /// Waits for connections; only `destination` is known.
+    Listen,
 }
 
 /// A TCP socket's identity.

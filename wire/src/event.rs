@@ -14,6 +14,7 @@ use crate::time::BootTime;
 use crate::value::Value;
 
 mod file;
+mod kernel;
 mod network;
 mod process;
 mod sensor;
@@ -51,7 +52,7 @@ impl Kind {
 
     /// Every kind this version knows, by category.
     pub fn known() -> impl Iterator<Item = &'static KindInfo> {
-        [process::KINDS, file::KINDS, network::KINDS, sensor::KINDS].into_iter().flatten()
+        [process::KINDS, file::KINDS, network::KINDS, kernel::KINDS, sensor::KINDS].into_iter().flatten()
     }
 
     /// What this version knows about it, if anything.

@@ -94,6 +94,7 @@ fields! {
     15 RuleAction "rule.action" KeywordList Event, "What each of those rules asks for.";
     16 RuleMode "rule.mode" KeywordList Event, "observe or enforce, of each of those rules.";
     17 RuleVerdict "rule.verdict" Keyword Event, "observed, denied or killed.";
+    18 ErrorCode "error.code" Keyword Event, "Why it failed, by the error's name: EACCES, ECONNREFUSED, …";
 
     // The acting process.
     30 ProcessEntityId "process.entity_id" Keyword Computed, "The process, fleet-wide: a hash of host, boot, start and pid.";
@@ -203,6 +204,9 @@ fields! {
     201 DnsQuestionType "dns.question.type" Keyword Event, "A, AAAA, TXT, …";
     202 DnsAnswers "dns.answers" KeywordList Event, "The answers, as text.";
     203 DnsResponseCode "dns.response_code" Keyword Event, "NOERROR, NXDOMAIN, …";
+
+    // The kernel.
+    220 KernelObjectName "kernel.object.name" Keyword Event, "The name of what was loaded into the kernel.";
 
     // The sensor's own events.
     240 SensorVersion "sensor.version" Keyword Event, "The sensor's version.";

@@ -17,7 +17,7 @@ pub(super) fn row(file: &File<'_>) -> Row {
             row.set(field, Bytes::copy_from_slice(text));
         }
     }
-    row.set(Field::EventOutcome, if file.error == 0 { "success" } else { "failure" });
+    super::set_outcome(&mut row, file.error);
     row.set(Field::EventSource, if file.from_syscall { "syscall" } else { "kernel" });
     row.set(Field::FileTruncated, file.truncated);
     let access = [(file.access.read, "read"), (file.access.write, "write"), (file.access.exec, "exec")];

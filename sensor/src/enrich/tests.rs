@@ -29,7 +29,7 @@ fn task(pid: u32) -> Task {
 fn check_event(body: Body<'_>, kind: Kind, expected: Expect) {
     let at = Place { class: Class::Bulk, cpu: 0, seq: 0 };
     let origin = Origin { host: HostId::new(Uuid::from_u128(1)), boot: BootId::new(Uuid::from_u128(2)) };
-    let event = event(&Record { at, time: BootTime::from_ns(9), body }, origin);
+    let event = event(&Record { at, time: BootTime::from_ns(9), body }, b"", origin);
     assert_eq!((event.kind, event.time), (kind, BootTime::from_ns(9)));
     for (field, _) in event.row.iter() {
         assert!(
@@ -139,7 +139,13 @@ fn process_records_become_events() {
 
 #[test]
 fn connection_records_become_events() {
-    let serve = Connection { role: Role::Serve, task: task(2), accepted_by: Some(task(1)), socket: socket() };
+    let serve = Connection {
+        role: Role::Serve,
+        task: task(2),
+        accepted_by: Some(task(1)),
+        socket: socket(),
+        failed: None,
+    };
     check_event(
         Body::Connection(serve),
         Kind::SERVE,

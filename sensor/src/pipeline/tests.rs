@@ -46,7 +46,7 @@ fn socket() -> Socket {
 }
 
 fn connect(seq: u64, task: Task) -> Record<'static> {
-    let body = Connection { role: Role::Connect, task, accepted_by: None, socket: socket() };
+    let body = Connection { role: Role::Connect, task, accepted_by: None, socket: socket(), failed: None };
     record(Class::Bulk, seq, Body::Connection(body))
 }
 

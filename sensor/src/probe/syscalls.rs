@@ -6,7 +6,7 @@ use aya::maps::{Array, Map, MapData};
 use sensor_bpf::event::{
     EVENT_FILE_CHMOD, EVENT_FILE_CHOWN, EVENT_FILE_CREATE, EVENT_FILE_LINK, EVENT_FILE_MMAP_EXEC,
     EVENT_FILE_OPEN, EVENT_FILE_RENAME, EVENT_FILE_SETXATTR, EVENT_FILE_SYMLINK, EVENT_FILE_TRUNCATE,
-    EVENT_FILE_UNLINK, SYSCALL_ACCEPT, SYSCALL_NUMBERS, syscall_shape,
+    EVENT_FILE_UNLINK, SYSCALL_ACCEPT, SYSCALL_NUMBERS, SYSCALL_PTRACE, SYSCALL_VM_WRITE, syscall_shape,
 };
 use zerocopy::IntoBytes;
 
@@ -71,6 +71,8 @@ const SHAPES: &[(&str, syscall_shape)] = &[
     ("accept", accept()),
     ("accept4", accept()),
     ("socketcall", syscall_shape { multiplexed: 1, ..accept() }),
+    ("ptrace", syscall_shape { action: SYSCALL_PTRACE as u8, ..NONE }),
+    ("process_vm_writev", syscall_shape { action: SYSCALL_VM_WRITE as u8, ..NONE }),
     ("open", of_path(EVENT_FILE_OPEN, 0)),
     ("creat", of_path(EVENT_FILE_OPEN, 0)),
     ("openat", of_path_at(EVENT_FILE_OPEN, 0, 1)),

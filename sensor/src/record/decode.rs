@@ -8,8 +8,8 @@ use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Exit, File, Fork, Image, Namespaces, Place, Record, Role, Socket, Stdio,
-    Task,
+    Body, Class, Close, Connection, Exit, File, Fork, Image, KernelAction, Namespaces, Place, Record, Role,
+    Socket, Stdio, Target, Task,
 };
 
 /// Bytes that are no record of this version.
@@ -24,7 +24,7 @@ pub enum RecordError {
         expected: usize,
     },
     /// A kind this version does not know: the object in the kernel is newer than the sensor.
-    #[error("record of unknown kind {0}, expected 1 to 6: the loaded programs are of another version")]
+    #[error("record of unknown kind {0}, expected 1 to 8: the loaded programs are of another version")]
     Kind(u16),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
@@ -78,6 +78,7 @@ impl<'a> Body<'a> {
                     accepted_by: (connection.accepted_by.tgid != 0)
                         .then(|| Task::from(connection.accepted_by)),
                     socket: Socket::from(connection.socket),
+                    failed: (connection.failed != 0).then_some(connection.error),
                 }))
             }
             event::EVENT_CLOSE => {
@@ -91,6 +92,8 @@ impl<'a> Body<'a> {
                 }))
             }
             event::EVENT_FILE => File::decode(bytes).map(|file| Self::File(Box::new(file))),
+            event::EVENT_TARGET => Target::decode(bytes).map(Self::Target),
+            event::EVENT_KERNEL => KernelAction::decode(bytes).map(Self::Kernel),
             _ => Err(RecordError::Kind(kind)),
         }
     }
@@ -193,6 +196,7 @@ fn role(value: u32) -> Result<Role, RecordError> {
         event::EVENT_ROLE_CONNECT => Ok(Role::Connect),
         event::EVENT_ROLE_ACCEPT => Ok(Role::Accept),
         event::EVENT_ROLE_SERVE => Ok(Role::Serve),
+        event::EVENT_ROLE_LISTEN => Ok(Role::Listen),
         _ => Err(RecordError::Value { field: "role", value }),
     }
 }

@@ -49,6 +49,8 @@ fn child() {
             crate::file::change_names(next(), next(), next(), next(), next());
         }
         "change-attributes" => crate::file::change_attributes(words.next().unwrap()),
+        "listen" => drop(TcpListener::bind(words.next().unwrap()).unwrap()),
+        "ptrace" => seize(words.next().unwrap().parse().unwrap()),
         "flood-files" => crate::file::flood(words.next().unwrap(), words.next().unwrap().parse().unwrap()),
         other => panic!("no job {other:?}"),
     }
@@ -105,4 +107,9 @@ fn hold_probe(name: &str, group: &str, n_records: usize) {
         println!("done");
         std::future::pending::<()>().await;
     });
+}
+
+/// Takes hold of another process, and ends.
+fn seize(pid: i32) {
+    nix::sys::ptrace::seize(nix::unistd::Pid::from_raw(pid), nix::sys::ptrace::Options::empty()).unwrap();
 }

@@ -16,11 +16,9 @@ fn folder() -> tempfile::TempDir {
 /// What a test asks of a record of a file, owned.
 #[derive(Debug)]
 struct Seen {
-    path: PathBuf,
     target: PathBuf,
     inode: u64,
     error: u32,
-    mode: u32,
     from_syscall: bool,
     access: vedette_sensor::record::Access,
     host_namespace: bool,
@@ -30,11 +28,9 @@ impl From<&File<'_>> for Seen {
     fn from(file: &File<'_>) -> Self {
         let path = |bytes: &[u8]| PathBuf::from(String::from_utf8_lossy(bytes).into_owned());
         Self {
-            path: path(file.path),
             target: path(file.target),
             inode: file.inode,
             error: file.error,
-            mode: file.mode,
             from_syscall: file.from_syscall,
             access: file.access,
             host_namespace: file.host_namespace,

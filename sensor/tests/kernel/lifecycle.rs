@@ -187,6 +187,6 @@ fn pid_of(record: &Record<'_>) -> Option<u32> {
         Body::Image(image) => image.task.map(|task| task.key.pid),
         Body::Exit(exit) => Some(exit.task.key.pid),
         Body::Fork(fork) => Some(fork.child.key.pid),
-        Body::Connection(_) | Body::Close(_) | Body::File(_) => None,
+        _ => None,
     }
 }

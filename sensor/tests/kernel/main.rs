@@ -15,3 +15,5 @@ mod lifecycle;
 mod network;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod process;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod target;

@@ -113,3 +113,22 @@ fn who_reads_first_serves_what_another_accepted() {
         assert_eq!((close.source_bytes, close.destination_bytes), (10, 10));
     });
 }
+
+#[test]
+fn who_listens_and_who_is_turned_away_is_told() {
+    with_root("listen", async |mut bench| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        // Nobody listens there now.
+        let to = format!("127.0.0.1:{port}");
+        let (pid, _) = crate::bench::run(&mut child::command(&bench, "connect", &[&to, "1"]));
+        let failed = bench.connection(Role::Connect, port).await;
+        assert_eq!((failed.task.key.pid, failed.failed), (pid, Some(111)), "ECONNREFUSED");
+
+        let (pid, out) = crate::bench::run(&mut child::command(&bench, "listen", &[&to]));
+        assert!(out.status.success(), "{out:?}");
+        let listens = bench.connection(Role::Listen, port).await;
+        assert_eq!((listens.task.key.pid, listens.socket.destination), (pid, to.parse().unwrap()));
+    });
+}

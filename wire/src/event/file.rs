@@ -32,6 +32,7 @@ impl Kind {
 const COLUMNS: &[Field] = &[
     Field::EventOutcome,
     Field::EventSource,
+    Field::ErrorCode,
     Field::FilePath,
     Field::FileTargetPath,
     Field::FileInode,

@@ -13,7 +13,26 @@ impl Kind {
     pub const SERVE: Kind = Kind(22);
     /// A TCP connection ended; the subject is the process that had connected, accepted or served.
     pub const CLOSE: Kind = Kind(23);
+    /// The subject waits for TCP connections at `destination`.
+    pub const LISTEN: Kind = Kind(24);
+    /// A TCP connection that the subject asked for was not made; `error.code` says why. Its action is `connect` too.
+    pub const CONNECT_FAILED: Kind = Kind(27);
 }
+
+const FAILED: &[Field] = &[
+    Field::EventOutcome,
+    Field::ErrorCode,
+    Field::SourceIp,
+    Field::SourcePort,
+    Field::DestinationIp,
+    Field::DestinationPort,
+    Field::NetworkTransport,
+    Field::NetworkDirection,
+    Field::NetworkSocketCookie,
+];
+
+const LISTEN: &[Field] =
+    &[Field::DestinationIp, Field::DestinationPort, Field::NetworkTransport, Field::NetworkSocketCookie];
 
 const TUPLE: &[Field] = &[
     Field::SourceIp,
@@ -48,6 +67,14 @@ pub(super) static KINDS: &[KindInfo] = &[
     },
     KindInfo { kind: Kind::ACCEPT, category: "network", action: "accept", lane: Lane::Bulk, columns: TUPLE },
     KindInfo { kind: Kind::SERVE, category: "network", action: "serve", lane: Lane::Bulk, columns: SERVE },
+    KindInfo { kind: Kind::LISTEN, category: "network", action: "listen", lane: Lane::Bulk, columns: LISTEN },
+    KindInfo {
+        kind: Kind::CONNECT_FAILED,
+        category: "network",
+        action: "connect",
+        lane: Lane::Bulk,
+        columns: FAILED,
+    },
     KindInfo {
         kind: Kind::CLOSE,
         category: "network",

@@ -1,4 +1,4 @@
-//! `process`: fork, exec, exit.
+//! `process`: its life, and what is done to other processes.
 
 use super::{Kind, KindInfo};
 use crate::field::Field;
@@ -11,7 +11,30 @@ impl Kind {
     pub const EXEC: Kind = Kind(2);
     /// A process (its thread-group leader) ended. The subject is its last image.
     pub const EXIT: Kind = Kind(3);
+    /// A process asked for power over another one (`target.process`): ptrace, /proc/PID/mem, process_vm_writev, pidfd_getfd.
+    pub const PTRACE: Kind = Kind(7);
+    /// A process sent another one (`target.process`) a signal that ends or stops.
+    pub const SIGNAL: Kind = Kind(8);
 }
+
+const PTRACE: &[Field] = &[
+    Field::EventOutcome,
+    Field::EventSource,
+    Field::ErrorCode,
+    Field::TargetProcessEntityId,
+    Field::TargetProcessPid,
+    Field::TargetProcessExecutable,
+];
+
+const SIGNAL: &[Field] = &[
+    Field::EventOutcome,
+    Field::EventSource,
+    Field::ErrorCode,
+    Field::TargetProcessEntityId,
+    Field::TargetProcessPid,
+    Field::TargetProcessExecutable,
+    Field::SignalNumber,
+];
 
 pub(super) static KINDS: &[KindInfo] = &[
     KindInfo { kind: Kind::FORK, category: "process", action: "fork", lane: Lane::Critical, columns: &[] },
@@ -23,4 +46,6 @@ pub(super) static KINDS: &[KindInfo] = &[
         lane: Lane::Critical,
         columns: &[Field::ProcessExitCode, Field::ProcessDurationNs, Field::SignalNumber],
     },
+    KindInfo { kind: Kind::PTRACE, category: "process", action: "ptrace", lane: Lane::Bulk, columns: PTRACE },
+    KindInfo { kind: Kind::SIGNAL, category: "process", action: "signal", lane: Lane::Bulk, columns: SIGNAL },
 ];

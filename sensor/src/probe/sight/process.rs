@@ -1,6 +1,6 @@
-//! `process`: its life.
+//! `process`: its life, and what is done to other processes.
 
-use super::{Sight, Way};
+use super::{Sight, Way, file::RETURNED};
 use crate::probe::hook::{Hook, HookKind};
 use crate::record::Class;
 
@@ -13,6 +13,18 @@ const EXEC: Hook = tracepoint("process_exec", "sched_process_exec");
 const FORK: Hook = tracepoint("process_fork", "sched_process_fork");
 const FOUND: Hook =
     Hook { program: "process_found", place: "task", class: Class::Process, kind: HookKind::Iterator };
+const SIGNALLED: Hook = Hook {
+    program: "target_signalled",
+    place: "signal_generate",
+    class: Class::Bulk,
+    kind: HookKind::Tracepoint,
+};
+const ACCESSED: Hook = Hook {
+    program: "target_accessed",
+    place: "security_ptrace_access_check",
+    class: Class::Bulk,
+    kind: HookKind::Return,
+};
 
 pub(super) static SIGHTS: &[Sight] = &[
     Sight {
@@ -42,5 +54,26 @@ pub(super) static SIGHTS: &[Sight] = &[
         without: "processes older than the sensor are unknown",
         required: true,
         ways: &[Way { name: "iter", hooks: &[&FOUND], blind: "" }],
+    },
+    Sight {
+        name: "process.signal",
+        shows: "signals that end or stop other processes",
+        without: "no signal is seen to be sent",
+        required: false,
+        ways: &[Way { name: "tp_btf", hooks: &[&SIGNALLED], blind: "" }],
+    },
+    Sight {
+        name: "process.ptrace",
+        shows: "ways into other processes: ptrace, /proc/PID/mem, process_vm_writev, pidfd_getfd",
+        without: "no process is seen to enter another one",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&ACCESSED], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "of ways into other processes only ptrace and process_vm_writev are seen, with a pid that may be another namespace's",
+            },
+        ],
     },
 ];

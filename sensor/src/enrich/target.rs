@@ -1,0 +1,36 @@
+//! What is done to other processes, and to the kernel.
+
+use bytes::Bytes;
+use wire::event::Row;
+use wire::field::Field;
+
+use super::{Origin, set_outcome};
+use crate::record::{KernelAction, Target};
+
+/// The values of an action upon a process that runs this executable, as far as that is known.
+pub(super) fn row(target: &Target, executable: &[u8], origin: Origin) -> Row {
+    let mut row = Row::default()
+        .with(Field::TargetProcessPid, u64::from(target.target.key.pid))
+        .with(Field::EventSource, if target.from_syscall { "syscall" } else { "kernel" });
+    if !target.from_syscall {
+        let entity = target.target.key.entity(origin.host, origin.boot).to_string();
+        row.set(Field::TargetProcessEntityId, Bytes::from(entity));
+    }
+    if !executable.is_empty() {
+        row.set(Field::TargetProcessExecutable, Bytes::copy_from_slice(executable));
+    }
+    if target.signal != 0 {
+        row.set(Field::SignalNumber, u64::from(target.signal));
+    }
+    set_outcome(&mut row, target.error);
+    row
+}
+
+/// The values of an action upon the kernel.
+pub(super) fn kernel_row(kernel: &KernelAction) -> Row {
+    let mut row = Row::default();
+    if !kernel.name.is_empty() {
+        row.set(Field::KernelObjectName, Bytes::copy_from_slice(&kernel.name));
+    }
+    row
+}
