@@ -52,9 +52,6 @@ impl Mix {
     pub const PROCESSES: Mix = Mix { fork: 30, exec: 25, file: 0, connect: 15, exit: 30 };
 }
 
-/// `file.open`, which sensors of this version do not send yet.
-pub const FILE_OPEN: Kind = Kind::new(40);
-
 /// One made-up host, going on from batch to batch.
 pub struct Host {
     seed: u64,
@@ -200,7 +197,7 @@ impl Host {
                 Value::List(access.iter().map(|s| Bytes::from_static(s.as_bytes())).collect()),
             )
             .with(Field::FilePath, Bytes::from(path));
-        (FILE_OPEN, row, at)
+        (Kind::FILE_OPEN, row, at)
     }
 
     fn connect(&mut self) -> (Kind, Row, usize) {

@@ -50,7 +50,7 @@ fn text(sealed: &Sealed) -> String {
     let batch = Batch::validate(sealed).unwrap();
     let mut text = format!("{:?}\n", batch.header());
     for group in batch.groups() {
-        let (kind, unknown) = (group.kind(), group.n_unknown_columns());
+        let (kind, unknown) = (called(group.kind()), group.n_unknown_columns());
         writeln!(text, "group {kind}: {} rows, {unknown} unknown columns", group.n_rows()).unwrap();
     }
     for number in (0..batch.n_subjects()).map(SubjectNumber) {
@@ -63,7 +63,8 @@ fn text(sealed: &Sealed) -> String {
     for number in 0..batch.n_events() {
         let (event, subject) = batch.event(number).unwrap().unwrap();
         let subject = subject.map(|number| number.0);
-        write!(text, "event {number} {} {} subject {subject:?}", event.time.ns(), event.kind).unwrap();
+        let kind = called(event.kind);
+        write!(text, "event {number} {} {kind} subject {subject:?}", event.time.ns()).unwrap();
         fields(&mut text, &event.row);
     }
     if text.lines().count() > 200 {
@@ -72,6 +73,14 @@ fn text(sealed: &Sealed) -> String {
         return format!("{}\n… blake3 of all lines: {hash}\n", lines.join("\n"));
     }
     text
+}
+
+/// A kind as it was called when these batches were written: those of files had a number and no name.
+fn called(kind: Kind) -> String {
+    match kind.info() {
+        Some(info) if info.category == "file" => format!("kind-{}", kind.number()),
+        _ => kind.to_string(),
+    }
 }
 
 fn fields(text: &mut String, row: &Row) {

@@ -28,9 +28,6 @@ impl Activity {
         [Self::Processes, Self::Everything, Self::Connections, Self::Everything];
 }
 
-/// `file.open`, which later sensors will send.
-const FILE_OPEN: Kind = Kind::new(40);
-
 pub(crate) struct Host<'a> {
     lists: &'a Lists,
     seed: u64,
@@ -280,7 +277,7 @@ impl<'a> Host<'a> {
             .with(Field::FileOwner, if home { 1000_u64 } else { 0 })
             .with(Field::FileAccess, Value::List(items))
             .with(Field::FilePath, Bytes::from(path));
-        (FILE_OPEN, row, at)
+        (Kind::FILE_OPEN, row, at)
     }
 
     fn connection(&mut self, kind: Kind) -> (Kind, Row, usize) {

@@ -29,40 +29,43 @@ impl Kind {
     pub const FILE_MMAP_EXEC: Kind = Kind(50);
 }
 
-const COLUMNS: &[Field] = &[
-    Field::EventOutcome,
-    Field::EventSource,
-    Field::ErrorCode,
-    Field::FilePath,
-    Field::FileTargetPath,
-    Field::FileInode,
-    Field::FileDevice,
-    Field::FileMode,
-    Field::FileOwner,
-    Field::FileAccess,
-    Field::FileTruncated,
-    Field::FileType,
-    Field::FileFilesystem,
-    Field::FileHostNamespace,
-    Field::FileXattr,
-    Field::FileGroup,
-    Field::FileSize,
-];
+/// What every event of a file may have, and then what only some have.
+macro_rules! columns {
+    ($($more:ident),*) => {
+        &[
+            Field::EventOutcome,
+            Field::EventSource,
+            Field::ErrorCode,
+            Field::FilePath,
+            Field::FileInode,
+            Field::FileDevice,
+            Field::FileMode,
+            Field::FileOwner,
+            Field::FileTruncated,
+            Field::FileType,
+            Field::FileFilesystem,
+            Field::FileHostNamespace,
+            Field::FileGroup,
+            Field::FileSize,
+            $(Field::$more,)*
+        ]
+    };
+}
 
-const fn file(kind: Kind, action: &'static str) -> KindInfo {
-    KindInfo { kind, category: "file", action, lane: Lane::Bulk, columns: COLUMNS }
+const fn file(kind: Kind, action: &'static str, columns: &'static [Field]) -> KindInfo {
+    KindInfo { kind, category: "file", action, lane: Lane::Bulk, columns }
 }
 
 pub(super) static KINDS: &[KindInfo] = &[
-    file(Kind::FILE_OPEN, "open"),
-    file(Kind::FILE_CREATE, "create"),
-    file(Kind::FILE_UNLINK, "unlink"),
-    file(Kind::FILE_RENAME, "rename"),
-    file(Kind::FILE_LINK, "link"),
-    file(Kind::FILE_SYMLINK, "symlink"),
-    file(Kind::FILE_CHMOD, "chmod"),
-    file(Kind::FILE_CHOWN, "chown"),
-    file(Kind::FILE_TRUNCATE, "truncate"),
-    file(Kind::FILE_SETXATTR, "setxattr"),
-    file(Kind::FILE_MMAP_EXEC, "mmap_exec"),
+    file(Kind::FILE_OPEN, "open", columns![FileAccess]),
+    file(Kind::FILE_CREATE, "create", columns![FileAccess]),
+    file(Kind::FILE_UNLINK, "unlink", columns![]),
+    file(Kind::FILE_RENAME, "rename", columns![FileTargetPath]),
+    file(Kind::FILE_LINK, "link", columns![FileTargetPath]),
+    file(Kind::FILE_SYMLINK, "symlink", columns![FileTargetPath]),
+    file(Kind::FILE_CHMOD, "chmod", columns![]),
+    file(Kind::FILE_CHOWN, "chown", columns![]),
+    file(Kind::FILE_TRUNCATE, "truncate", columns![]),
+    file(Kind::FILE_SETXATTR, "setxattr", columns![FileXattr]),
+    file(Kind::FILE_MMAP_EXEC, "mmap_exec", columns![FileAccess]),
 ];
