@@ -95,7 +95,7 @@ pub struct Header {
     pub clock: Clock,
     /// The stream's counters after its last event.
     pub ledger: Ledger,
-    /// The digest of the list of what is shipped that it was made under; zero for the built-in one.
+    /// The digest of the collection by which its events were shipped; zero if the sensor has none.
     pub collection: [u8; 16],
 }
 

@@ -214,6 +214,7 @@ fields! {
     242 SensorLost "sensor.lost" Uint Event, "Records the kernel could not hand over.";
     243 SensorDropped "sensor.dropped" Uint Event, "Events the sensor's bounds dropped.";
     244 SensorGeneration "sensor.generation" Uint Event, "The ruleset's generation.";
+    245 SensorCollection "sensor.collection" Keyword Batch, "The digest of the collection by which it was shipped, in hex.";
 }
 
 impl Field {

@@ -17,7 +17,7 @@ mod flatten;
 mod json;
 
 pub use computed::of_kind;
-pub(crate) use computed::{boot, event_id, network_type};
+pub(crate) use computed::{event_id, network_type, of_header};
 pub use flatten::{Flattener, flatten, subject_row};
 
 /// What is known of a batch that it does not hold itself: who sent it (from the certificate and the enrolment,

@@ -35,8 +35,9 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
         (row(Place::Subject), 0u64..4, 0u32..4, prop::option::weighted(0.8, 0u32..6)),
         0..6,
     );
-    (subjects, events, prop_oneof![Just(0), Just(u64::MAX - 100)]).prop_map(
-        |(subjects, events, first_seq)| {
+    let collection = prop::sample::select(vec![[0; 16], [0xab; 16]]);
+    (subjects, events, prop_oneof![Just(0), Just(u64::MAX - 100)], collection).prop_map(
+        |(subjects, events, first_seq, collection)| {
             let mut builder = Builder::new();
             let n = subjects.len() as u32;
             for (row, start, pid, parent) in subjects {
@@ -64,7 +65,7 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
                     uncertainty_ns: 0,
                 },
                 ledger: Ledger::default(),
-                collection: [0; 16],
+                collection,
             });
             Batch::open(&sealed).expect("a batch that was just built")
         },

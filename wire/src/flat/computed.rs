@@ -44,9 +44,14 @@ pub(crate) fn event_id(header: &Header, outer: &Outer, number: u32) -> EventId {
     }
 }
 
-/// `host.boot.id`.
-pub(crate) fn boot(header: &Header) -> Value {
-    Value::Keyword(header.boot.to_string().into())
+/// The value of a field that a batch's header tells, if it does.
+pub(crate) fn of_header(field: Field, header: &Header) -> Option<Value> {
+    match field {
+        Field::HostBootId => Some(Value::Keyword(header.boot.to_string().into())),
+        Field::SensorCollection if header.collection == [0; 16] => None,
+        Field::SensorCollection => Some(Value::Keyword(hex::encode(header.collection).into())),
+        _ => None,
+    }
 }
 
 /// `process.command_line`: arguments joined by blanks; none without arguments.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::Outer;
-use super::computed::{boot, command_line, event_id, network_type, of_kind};
+use super::computed::{command_line, event_id, network_type, of_header, of_kind};
 use crate::batch::{Batch, BatchError};
 use crate::event::{Event, FlatEvent, Row};
 use crate::field::{Field, Place};
@@ -134,7 +134,11 @@ impl<'a> Flattener<'a> {
         let id = event_id(header, self.outer, number);
         row.set(Field::EventId, Value::Keyword(id.to_string().into()));
         row.set(Field::EventSequence, id.seq);
-        row.set(Field::HostBootId, boot(header));
+        for field in [Field::HostBootId, Field::SensorCollection] {
+            if let Some(value) = of_header(field, header) {
+                row.set(field, value);
+            }
+        }
         for field in [Field::HostId, Field::HostName, Field::HostTags, Field::EventIngested] {
             if let Some(value) = self.outer.value(field) {
                 row.set(field, value);

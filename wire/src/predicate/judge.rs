@@ -208,10 +208,8 @@ impl Judge<'_> {
 
     /// A verdict on what is the same for all events of a batch.
     fn constant(&self, leaf: &Leaf, batch: Option<&Batch>) -> Verdict {
-        let value = match leaf.field {
-            Field::HostBootId => batch.map(|batch| flat::boot(batch.header())),
-            field => self.outer.value(field),
-        };
+        let told = batch.and_then(|batch| flat::of_header(leaf.field, batch.header()));
+        let value = told.or_else(|| self.outer.value(leaf.field));
         let passes = |value| leaf.test.matches(&value, &self.predicate.texts, &mut Vec::new());
         if value.is_some_and(passes) { Verdict::All } else { Verdict::None }
     }
@@ -253,7 +251,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::event::Kind;
+    use crate::batch::{Boundary, Builder, Header};
+    use crate::event::{Event, Kind, Row};
     use crate::flat::fixture::{events, host};
     use crate::flat::flatten;
     use crate::predicate::Options;
@@ -325,6 +324,25 @@ mod tests {
         check(&batch, "network.type:ipv4", &[0]);
         check(&batch, "10.1.2.3 and not 10.1.2.4", &[0]);
         check(&batch, "destination.ip:\"::/0\"", &[]);
+    }
+
+    #[test]
+    fn a_batch_is_found_by_its_collection() {
+        let header = events(Kind::EXEC, [vec![], vec![]]).header().clone();
+        let made_by = |collection| {
+            let mut builder = Builder::new();
+            builder.push(&Event { time: header.earliest, kind: Kind::EXEC, row: Row::default() }, None);
+            let Header { epoch, lane, first_seq, boot, sealed, clock, ledger, .. } = header.clone();
+            let boundary = Boundary { epoch, lane, first_seq, boot, sealed, clock, ledger, collection };
+            Batch::open(&builder.seal(boundary)).unwrap()
+        };
+        let batch = made_by([0x1f; 16]);
+        check(&batch, "sensor.collection:1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f", &[0]);
+        check(&batch, "sensor.collection:1f1f* and event.action:exec", &[0]);
+        check(&batch, "sensor.collection:ff*", &[]);
+        check(&made_by([0; 16]), "not sensor.collection:*", &[0]);
+        let json = flatten(&batch, &host(), 0).unwrap().unwrap().to_json();
+        assert_eq!(json.pointer("/sensor/collection").unwrap(), &"1f".repeat(16));
     }
 
     #[test]
