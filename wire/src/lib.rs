@@ -17,6 +17,7 @@
 //! | [`ledger`] | the counters that account for every record |
 //! | [`query`] | the query language: text to tree, with errors that point |
 //! | [`predicate`] | what a query means: over columns, over one event, and which terms can find it |
+//! | [`decide`] | what a kernel can decide of a query, as rows of its tables |
 //! | [`term`] | the hashes that batches are found by |
 //! | [`flat`] | events standing alone, and their JSON |
 //! | [`frame`] | what is said on a connection between sensor and collector |
@@ -27,6 +28,7 @@
 
 pub mod batch;
 pub mod cause;
+pub mod decide;
 pub mod enrolment;
 pub mod event;
 pub mod field;

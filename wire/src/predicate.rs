@@ -14,7 +14,7 @@ use std::fmt;
 
 use crate::event::FlatEvent;
 use crate::field::{Field, Place};
-use crate::query::{Hint, Query, QueryError};
+use crate::query::{Hint, Query, QueryError, Word};
 use crate::time::WallTime;
 
 mod address;
@@ -40,6 +40,8 @@ pub use address::Network;
 pub use candidates::Candidates;
 pub use judge::{Judge, Verdict};
 pub use needs::Needs;
+
+pub(crate) use value::number;
 
 use pattern::TextTest;
 use test::Test;
@@ -133,6 +135,12 @@ impl Predicate {
     pub fn is_everything(&self) -> bool {
         self.root == Expression::Everything
     }
+}
+
+/// Whether texts are what this value asks for, as everywhere in a query; for fields with few values.
+pub(crate) fn like(word: &Word) -> Result<impl Fn(&[u8]) -> bool + use<>, QueryError> {
+    let pattern = compile::pattern(word, false)?;
+    Ok(move |text: &[u8]| pattern.matches(text, &mut Vec::new()))
 }
 
 /// Whether only the store can fill this field in.

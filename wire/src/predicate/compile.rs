@@ -259,7 +259,7 @@ impl Compiler<'_> {
     }
 }
 
-fn pattern(word: &Word, anywhere: bool) -> Result<Pattern, QueryError> {
+pub(super) fn pattern(word: &Word, anywhere: bool) -> Result<Pattern, QueryError> {
     Pattern::try_new(&word.pieces, word.fold, anywhere).map_err(|TooLong(len)| {
         debug_assert!(word.pieces.contains(&Piece::One));
         QueryError::new(word.span, format!("found a stretch of {len} bytes with `?` in it"))

@@ -16,7 +16,7 @@ pub(super) fn text(field: Field, word: &Word) -> Result<&str, QueryError> {
 }
 
 /// A number, or the bounds of what it stands for.
-pub(super) fn number(field: Field, word: &Word) -> Result<i128, QueryError> {
+pub(crate) fn number(field: Field, word: &Word) -> Result<i128, QueryError> {
     let found = text(field, word)?;
     let (sign, digits) = found.strip_prefix('-').map_or((1, found), |digits| (-1, digits));
     let radix = [("0x", 16), ("0X", 16), ("0o", 8)].into_iter().find_map(|(prefix, radix)| {
@@ -105,7 +105,7 @@ pub(super) fn error(field: Field, word: &Word, found: &str) -> QueryError {
 }
 
 /// A piece of a value fit for a message.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 

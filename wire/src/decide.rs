@@ -1,0 +1,149 @@
+//! What a kernel can decide.
+//!
+//! [`decide`] turns a query into rows: conjunctions in which each dimension of an event is one look-up, as
+//! `event.h` describes the kernel's tables. Where a look-up cannot tell, a row has patterns that are compared when all
+//! else matches. The rows match exactly what the query matches ([`crate::predicate::Predicate::matches`]), or the
+//! query is refused with the reason; it is never weakened. The collector's check and the sensor share this.
+//!
+//! Every kernel decides the same; which kinds of event it shows is another question.
+
+use crate::field::Field;
+use crate::predicate::{Options, Predicate};
+use crate::query::{Hint, Node, Query, QueryError, Span, Term, Tree};
+
+mod access;
+mod kinds;
+mod literal;
+mod normal;
+mod numbers;
+mod pattern;
+#[cfg(test)]
+mod properties;
+mod row;
+mod show;
+mod texts;
+mod word;
+
+pub use access::{ACCESS, Accesses};
+pub use kinds::is_always_shipped;
+pub use numbers::Numbers;
+pub use pattern::{Check, Pattern, Text};
+pub use row::Row;
+pub use texts::{Texts, Walk};
+
+/// The fields that a kernel looks up.
+pub const FIELDS: &[Field] = &[
+    Field::EventCategory,
+    Field::EventAction,
+    Field::ProcessUserId,
+    Field::ProcessExecutable,
+    Field::ProcessName,
+    Field::FilePath,
+    Field::FileTargetPath,
+    Field::FileAccess,
+];
+
+/// The most rows of one query.
+pub const MAX_ROWS: usize = 256;
+/// The most patterns that one row has to be compared with.
+pub const MAX_CHECKS: usize = 4;
+/// The most stretches of bytes in a pattern.
+pub const MAX_PIECES: usize = 8;
+/// The most bytes in a pattern.
+pub const MAX_PATTERN_BYTES: usize = 256;
+/// How many bytes of a text are looked up, the NUL at its end included.
+pub const TEXT_BYTES: usize = 252;
+
+/// The most user ids that a range may stand for, or leave out.
+const MAX_USER_RANGE: i128 = 64;
+/// The most rows that are looked at on the way: before those are joined that differ in one set only.
+const MAX_ROWS_AT_WORK: usize = 8_192;
+/// The most of them that an `and` of `or`s makes.
+const MAX_CASES: usize = 1_024;
+/// The most values that all of those may have.
+const MAX_ENTRIES_AT_WORK: usize = 1 << 18;
+
+/// What a kernel has to do for a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The rows of which an event must match one. None: the query asks only for what is shipped anyway.
+    pub rows: Vec<Row>,
+    /// What is odd about the query though it is valid.
+    pub hints: Vec<Hint>,
+}
+
+/// Reads a query and finds out how a kernel decides it.
+///
+/// # Errors
+/// When the text is no query, when a kernel cannot decide it, when no event can ever match it, or when it takes more than
+/// [`MAX_ROWS`]. Columns are counted in characters of `text`.
+pub fn decide(text: &str) -> Result<Decision, QueryError> {
+    let query = Query::parse(text)?;
+    of_query(&query).map_err(|error| error.at_column_of(text))
+}
+
+fn of_query(query: &Query) -> Result<Decision, QueryError> {
+    let predicate = Predicate::compile(query, &Options::default())?;
+    let hints = predicate.hints().to_vec();
+    let (found, span) = match &query.root {
+        None => (vec![Row::everything()], Span::default()),
+        Some(root) => (normal::rows(root)?, root.span),
+    };
+    let mut possible = found.clone();
+    possible.iter_mut().for_each(|row| row.kinds = row.possible().collect());
+    possible.retain(|row| !row.kinds.is_empty());
+    if possible.is_empty() {
+        return Err(never(query, &found, span, &hints));
+    }
+    possible.iter_mut().for_each(|row| row.kinds.retain(|kind| !is_always_shipped(*kind)));
+    possible.retain(|row| !row.kinds.is_empty());
+    let rows = row::merge(possible);
+    if rows.len() > MAX_ROWS {
+        return Err(QueryError::new(span, format!("it takes {} rows of the kernel's tables", rows.len()))
+            .expected(format!("at most {MAX_ROWS}; write it as several entries")));
+    }
+    Ok(Decision { rows, hints })
+}
+
+/// Why no event can match.
+fn never(query: &Query, rows: &[Row], span: Span, hints: &[Hint]) -> QueryError {
+    let Some(row) = rows.first() else {
+        let suggestion = hints.iter().find_map(|hint| hint.suggestion.clone());
+        return match hints.first() {
+            Some(hint) => {
+                let message = format!("{}, so it never matches", hint.message);
+                QueryError::new(hint.span, message).suggestion(suggestion)
+            }
+            None => QueryError::new(
+                span,
+                "its conditions exclude one another, or no event has such a value, so it never matches",
+            ),
+        };
+    };
+    let lacking = |field: &Field| row.kinds.iter().all(|kind| !kinds::may_have(*kind, *field));
+    let kinds: Vec<String> = row.kinds.iter().take(3).map(ToString::to_string).collect();
+    let kinds = kinds.join(", ") + if row.kinds.len() > 3 { ", …" } else { "" };
+    match row.asked().find(lacking) {
+        Some(field) => QueryError::new(
+            query.root.as_ref().and_then(|root| place(root, field)).unwrap_or(span),
+            format!("no event of {kinds} has {field}, so it never matches"),
+        ),
+        None => {
+            QueryError::new(span, format!("no event of {kinds} has all these fields, so it never matches"))
+        }
+    }
+}
+
+/// Where a field is first named.
+fn place(node: &Node<Term>, field: Field) -> Option<Span> {
+    match &node.tree {
+        Tree::And(nodes) | Tree::Or(nodes) => nodes.iter().find_map(|node| place(node, field)),
+        Tree::Not(inner) => place(inner, field),
+        Tree::Leaf(Term::Has { field: named, .. } | Term::Compare { field: named, .. }) => {
+            let same = named.field == field
+                || (named.field == Field::ProcessName && field == Field::ProcessExecutable);
+            same.then_some(named.span)
+        }
+        Tree::Leaf(Term::Bare(_)) => None,
+    }
+}

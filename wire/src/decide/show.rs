@@ -1,0 +1,80 @@
+//! A row as people see it when a collection is checked.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use super::access::{ACCESS, Accesses};
+use super::pattern::{Pattern, Text};
+use super::row::Row;
+use super::{Numbers, Texts};
+
+/// How many kinds are named.
+const SHOWN: usize = 4;
+
+impl Display for Row {
+    /// The kinds of event, then what else is asked for, in the order in which the kernel asks.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.kinds.iter().take(SHOWN).map(ToString::to_string).collect();
+        f.write_str(&kinds.join(", "))?;
+        if let Some(more @ 1..) = self.kinds.len().checked_sub(SHOWN) {
+            write!(f, " and {more} more")?;
+        }
+        if self.access != Accesses::ANYTHING {
+            write!(f, "; file.access {}", accesses(self.access))?;
+        }
+        if self.users != Numbers::ANYTHING {
+            write!(f, "; process.user.id: {}", of(self.users.values().len(), self.users.accepts_others()))?;
+        }
+        for text in Text::ALL {
+            let texts = self.text(text);
+            if *texts != Texts::ANYTHING && *texts != Texts::PRESENT {
+                write!(f, "; {text}: {}", of(texts.entries().len(), texts.accepts_others()))?;
+            }
+        }
+        for check in &self.checks {
+            let not = if check.negated { "not " } else { "" };
+            write!(f, "; {} {not}like {}", check.text, check.pattern)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Text {
+    /// The field's name.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Text::Executable => "process.executable",
+            Text::Path => "file.path",
+            Text::Target => "file.target_path",
+        })
+    }
+}
+
+impl Display for Pattern {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let gap = |open: bool| if open { "*" } else { "" };
+        f.write_str(gap(!self.at_start))?;
+        for (n, piece) in self.pieces.iter().enumerate() {
+            write!(f, "{}{}", gap(n > 0), piece.escape_ascii())?;
+        }
+        f.write_str(gap(!self.at_end))
+    }
+}
+
+fn of(n: usize, others: bool) -> String {
+    match (n, others) {
+        (0, true) => "any".to_owned(),
+        (n, true) => format!("all but {n}"),
+        (n, false) => format!("{n} looked up"),
+    }
+}
+
+fn accesses(accesses: Accesses) -> String {
+    let mut shown = String::new();
+    for mask in (0..Accesses::N).filter(|mask| accesses.accepts(*mask)) {
+        let names = (0..).zip(ACCESS).filter(|(n, _)| mask & 1 << n != 0).map(|(_, name)| name);
+        let name = if mask == 0 { "none".to_owned() } else { names.collect::<Vec<_>>().join("+") };
+        // Writing to a string does not fail.
+        let _ = write!(shown, "{}{name}", if shown.is_empty() { "" } else { "|" });
+    }
+    shown
+}
