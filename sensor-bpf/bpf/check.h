@@ -14,7 +14,6 @@
 #else
 #define CHECK_STEPS 512
 #endif
-#define CHECK_ROWS 16		/* rows looked at; when so many have not decided, the event is wanted */
 
 enum check_answer { CHECK_OPEN = 0, CHECK_YES = 1, CHECK_NO = 2 };
 
@@ -181,7 +180,7 @@ __noinline int check__rows(u32 scratch_slot, u32 slot, u32 until_first)
 	for (u32 w = 0; w < MATCH_WORDS; w++) {
 		u64 left = s->match.rows[w] & checked->words[w];
 
-		for (u32 i = 0; i < CHECK_ROWS && left; i++) {
+		for (u32 i = 0; i < MATCH_CHECKED && left; i++) {
 			u32 bit = check__lowest(left);
 
 			left &= left - 1;

@@ -284,8 +284,18 @@ struct event_config {
 #define MATCH_PATTERN_MAX 256	/* bytes of a pattern that is checked */
 #define MATCH_PATTERN_PIECES 8	/* stretches of bytes in it */
 #define MATCH_CHECKS 4		/* patterns of one row that are checked */
+#define MATCH_CHECKED 16	/* rows with such patterns among the 64 of one word of a vector */
 
-/* What is looked up. Numbers stand in `match_numbers`, texts in `match_texts`. */
+/* Room in the maps; each slot may fill half. Vectors and patterns of the second slot begin at half. */
+#define MATCH_NUMBERS 8192
+#define MATCH_TEXTS 32768
+#define MATCH_VECTORS 4096
+#define MATCH_PATTERNS 1024
+
+/*
+ * What is looked up. Numbers stand in `match_numbers`, texts in `match_texts`. The kind is looked up
+ * always: its vectors have no bit that is no row. An access of no bits is an absent one.
+ */
 enum match_dim {
 	MATCH_KIND = 0,		/* number: event.category and event.action, as wire::event::Kind has it */
 	MATCH_USER = 1,		/* number: process.user.id */
@@ -334,7 +344,10 @@ struct match_pattern {
 #define MATCH_ANCHOR_START (1 << 0)	/* the text begins with the first piece */
 #define MATCH_ANCHOR_END (1 << 1)	/* the text ends with the last piece */
 
-/* The patterns of one row that have to be looked at when all else matches: all of them must hold. */
+/*
+ * The patterns of one row that have to be looked at when all else matches: all of them must hold. An
+ * absent text has no pattern, so a negated one holds then.
+ */
 struct match_checks {
 	__u32 n_checks;
 	struct match_check {

@@ -24,7 +24,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, MATCH_NUMBERS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct match_number_key);
 	__type(value, u32);
@@ -32,7 +32,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 32768);
+	__uint(max_entries, MATCH_TEXTS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct match_text_key);
 	__type(value, u32);
@@ -40,14 +40,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 4096);
+	__uint(max_entries, MATCH_VECTORS);
 	__type(key, u32);
 	__type(value, struct match_vector);
 } match_vectors SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1024);
+	__uint(max_entries, MATCH_PATTERNS);
 	__type(key, u32);
 	__type(value, struct match_pattern);
 } match_patterns SEC(".maps");
