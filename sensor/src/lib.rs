@@ -15,6 +15,7 @@ pub mod manual;
 pub mod metrics;
 pub mod outbox;
 pub mod pipeline;
+pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod renew;
