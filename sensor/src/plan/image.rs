@@ -64,6 +64,16 @@ impl Tables {
     }
 }
 
+impl Image {
+    /// Where the checks of these rows stand.
+    pub fn rows(slot: u32, words: &[u64]) -> impl Iterator<Item = u32> {
+        let places = (0u32..).zip(words).flat_map(|(n, word)| {
+            (0..64).filter(move |bit| word & 1 << bit != 0).map(move |bit| n * 64 + bit)
+        });
+        places.map(move |place| slot * MATCH_ROWS + place)
+    }
+}
+
 /// The key under which a text is put, or looked up.
 pub(super) fn text_key(slot: u8, dim: u8, text: &[u8]) -> match_text_key {
     let mut key = match_text_key::new_zeroed();

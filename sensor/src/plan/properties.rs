@@ -1,5 +1,5 @@
 //! What must hold for any collection, and what the built-in one takes.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};
@@ -177,6 +177,8 @@ fn the_built_in_collection_is_bounded() {
         (Kind::FILE_OPEN, 0b01, "/run/secrets/kubernetes.io/serviceaccount/token"),
         (Kind::FILE_OPEN, 0b11, "/etc/ld.so.preload"),
         (Kind::FILE_OPEN, 0b10, "/home/a/.bashrc"),
+        (Kind::FILE_OPEN, 0b11, "/var/lib/postgresql/.ssh/authorized_keys"),
+        (Kind::FILE_SETXATTR, 0, "/usr/bin/ping"),
         (Kind::FILE_CREATE, 0b10, "/etc/systemd/system/x.service"),
         (Kind::FILE_CREATE, 0b10, "/var/www/html/x.php"),
         (Kind::FILE_CREATE, 0, "/tmp/.x"),
