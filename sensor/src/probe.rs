@@ -30,6 +30,7 @@ mod pins;
 mod seed;
 pub mod sight;
 mod syscalls;
+mod tables;
 mod trial;
 
 pub use counters::{ClassCounters, Counters, Sequence};
@@ -39,6 +40,7 @@ pub use host::{KernelVersion, kernel_version};
 pub use seed::OwnedImage;
 pub use trial::{Need, Trial, needs, try_sights};
 
+use crate::plan::{Image, Tables};
 use crate::record::PerClass;
 use hook::Hook;
 use pins::Pins;
@@ -72,6 +74,7 @@ pub struct Probe {
     rings: PerClass<Ring>,
     counters: counters::CounterMap,
     filter: filter::FilterMaps,
+    tables: tables::TableMaps,
     programs: Vec<(&'static Hook, ProgramFd)>,
     pins: Pins,
     reopened: bool,
@@ -169,6 +172,40 @@ impl Probe {
         self.filter.set(filter)
     }
 
+    /// Makes a collection decide what is shipped from now on: a run of a program sees all of the one before, or all of
+    /// this one. Takes some tens of ms. Returns its generation, which is higher than any before.
+    ///
+    /// # Errors
+    /// When the kernel's maps cannot be read or written; the collection before decides on then.
+    pub fn set_collection(&mut self, tables: &Tables) -> Result<u64, ProbeError> {
+        self.tables.set(tables)
+    }
+
+    /// What decides now, as it stands in the kernel. `None`: no collection was set, and everything is shipped.
+    ///
+    /// # Errors
+    /// When the kernel's maps cannot be read.
+    pub fn collection(&self) -> Result<Option<Image>, ProbeError> {
+        self.tables.read()
+    }
+
+    /// Puts a collection where it decides nothing yet. [`Probe::set_collection`] does this too; alone it leaves what a sensor
+    /// leaves that dies before it switches.
+    ///
+    /// # Errors
+    /// When the kernel's maps cannot be read or written.
+    pub fn fill_idle(&mut self, tables: &Tables) -> Result<u64, ProbeError> {
+        self.tables.fill_idle(tables)
+    }
+
+    /// How many keys belong to the collection that does not decide: none, but after a sensor that died while it switched.
+    ///
+    /// # Errors
+    /// When the kernel's maps cannot be read.
+    pub fn n_left_over(&self) -> Result<usize, ProbeError> {
+        self.tables.n_left_over()
+    }
+
     /// The processes that live now, as the kernel has them, parents not necessarily first.
     ///
     /// # Errors
@@ -236,6 +273,7 @@ impl Probe {
             ],
             counters: counters::CounterMap::open(&pins)?,
             filter: filter::FilterMaps::open(&pins)?,
+            tables: tables::TableMaps::open(&pins)?,
             programs,
             pins,
             reopened,

@@ -8,6 +8,8 @@ mod bench;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod collection;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod file;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod lifecycle;
