@@ -1,5 +1,9 @@
 //! `vedette-sensor check`: what this kernel allows, and what cannot be seen on it.
 
+mod collection;
+
+pub use collection::{CollectionReport, LineReport, Taken};
+
 use std::fmt;
 
 use nix::sys::utsname::uname;

@@ -33,6 +33,8 @@ pub struct Config {
     pub spool_bytes: u64,
     /// Sizes of the rings, in bytes.
     pub ring_bytes: PerClass<u32>,
+    /// The file that says which events are shipped; none: the built-in collection.
+    pub collection: Option<PathBuf>,
     /// Whose records the kernel leaves out.
     pub exclude: Exclude,
     /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
@@ -78,6 +80,7 @@ struct Written {
     process_ring_mb: u32,
     bulk_ring_mb: u32,
     file_ring_mb: u32,
+    collection: Option<PathBuf>,
     exclude_users: Vec<u32>,
     exclude_executables: Vec<PathBuf>,
     exclude_cgroups: Vec<PathBuf>,
@@ -168,6 +171,7 @@ impl Config {
                 ring("bulk_ring_mb", written.bulk_ring_mb)?,
                 ring("file_ring_mb", written.file_ring_mb)?,
             ],
+            collection: written.collection,
             exclude: Exclude {
                 users: written.exclude_users,
                 executables: written.exclude_executables,
@@ -193,6 +197,7 @@ impl Written {
             process_ring_mb: 8,
             bulk_ring_mb: 4,
             file_ring_mb: 4,
+            collection: None,
             exclude_users: Vec::new(),
             exclude_executables: Vec::new(),
             exclude_cgroups: Vec::new(),
@@ -251,11 +256,13 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_that_over_defaults() {
         let flags = Flags { name: Some("web".to_owned()), ..Flags::default() };
-        let config = load("name = \"db\"\nspool_mb = 7\nexclude_users = [33]", flags).unwrap();
+        let text = "name = \"db\"\nspool_mb = 7\nexclude_users = [33]\ncollection = \"/etc/ship.txt\"";
+        let config = load(text, flags).unwrap();
         assert_eq!(config.name, "web");
         assert_eq!(config.spool, Path::new("/dev/shm/vedette/web/spool"));
         assert_eq!(config.spool_bytes, 7 << 20);
         assert_eq!(config.exclude.users, [33]);
+        assert_eq!(config.collection.as_deref(), Some(Path::new("/etc/ship.txt")));
         assert_eq!(config.metrics, None, "served only if asked for");
         assert_eq!(config.folder(), Path::new("/home/of/vedette/web"));
         assert_eq!(load("", Flags::default()).unwrap().folder(), Path::new("/home/of/vedette/sensor"));

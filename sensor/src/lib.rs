@@ -5,6 +5,7 @@
 pub mod account;
 pub mod check;
 pub mod clock;
+pub mod collection;
 pub mod config;
 pub mod container;
 pub mod enrich;

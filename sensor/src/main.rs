@@ -1,19 +1,21 @@
 //! `vedette-sensor`: watches one host's kernel and reports to a collector.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use vedette_sensor::check::Report;
+use vedette_sensor::check::{CollectionReport, Report};
 use vedette_sensor::config::{Config, Flags, LogFormat};
 use vedette_sensor::enroll::EnrollArgs;
 use vedette_sensor::probe::Probe;
-use vedette_sensor::{home, manual, run};
+use vedette_sensor::{collection, home, manual, run};
 
 /// One host's eyes: eBPF programs in the kernel, and what carries their events to a collector.
 #[derive(Parser)]
@@ -48,6 +50,10 @@ enum Command {
 
 #[derive(Args)]
 struct CheckFlags {
+    /// Tell instead what each query of this collection takes in the kernel, or why it is refused; without FILE of the built-in
+    /// one. Exit code 1 when a query is refused.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    collection: Option<Option<PathBuf>>,
     /// How the findings are written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -87,7 +93,15 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(flags) => watch(&flags),
         Command::Enroll(flags) => enroll(flags),
-        Command::Check(flags) => return check(&flags),
+        Command::Check(flags) => match &flags.collection {
+            None => return check(&Report::gather(), Report::is_usable, flags.output),
+            Some(path) => match collection::read(path.as_deref()) {
+                Ok(found) => {
+                    return check(&CollectionReport::new(&found), CollectionReport::is_usable, flags.output);
+                }
+                Err(error) => Err(error.into()),
+            },
+        },
         Command::Unload(flags) => unload(&flags),
         Command::Completions { shell } => {
             manual::completions(Cli::command(), shell);
@@ -140,15 +154,14 @@ fn enroll(flags: EnrollFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(flags: &CheckFlags) -> ExitCode {
-    let report = Report::gather();
+fn check<T: Display + Serialize>(report: &T, is_usable: fn(&T) -> bool, output: Output) -> ExitCode {
     let mut out = std::io::stdout();
     // Who closed our output has read enough; the exit code still says the rest.
-    drop(match flags.output {
+    drop(match output {
         Output::Text => write!(out, "{report}"),
         Output::Json => writeln!(out, "{}", serde_json::json!(report)),
     });
-    if report.is_usable() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    if is_usable(report) { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 fn unload(flags: &UnloadFlags) -> anyhow::Result<()> {

@@ -42,11 +42,14 @@ pub struct PipelineConfig {
     pub limits: Limits,
     /// When batches are sealed.
     pub bounds: Bounds,
+    /// The digest of the collection that decides what the kernel hands over.
+    pub collection: [u8; 16],
 }
 
 /// The state between the rings and the outbox.
 pub struct Pipeline {
     origin: Origin,
+    collection: [u8; 16],
     epoch: Epoch,
     table: Table,
     account: Account,
@@ -85,6 +88,7 @@ impl Pipeline {
     pub fn new(config: PipelineConfig, now: BootTime) -> Self {
         Self {
             origin: config.origin,
+            collection: config.collection,
             epoch: config.epoch,
             table: Table::new(config.limits),
             account: Account::new(config.start, now),
@@ -296,6 +300,7 @@ impl Pipeline {
             now,
             clock: self.clock,
             ledger: self.account.ledger(lane),
+            collection: self.collection,
         };
         let Some(batch) = sealer(&mut self.critical, &mut self.bulk, lane).seal(&seal) else { return };
         let of_lane = Class::ALL.into_iter().filter(|class| class.lane() == lane);

@@ -8,11 +8,13 @@ use tracing::{info, warn};
 use uuid::Uuid;
 use wire::id::{BootId, HostId};
 
+use crate::collection::{self, FileError};
 use crate::config::{Config, To};
 use crate::enrich::Origin;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::outbox::{Outbox, OutboxConfig};
+use crate::plan::Collection;
 use crate::probe::{Probe, ProbeConfig, ProbeError};
 use crate::spool::DirError;
 use outlet::{Outlet, Shipping};
@@ -35,6 +37,9 @@ mod tick;
 /// Why a sensor cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// What is to be shipped cannot be told.
+    #[error("cannot use the collection that says what is shipped")]
+    Collection(#[from] FileError),
     /// The programs cannot be loaded or read.
     #[error("cannot watch the kernel")]
     Probe(#[from] ProbeError),
@@ -84,7 +89,9 @@ async fn print(config: &Config, boot: BootId, shutdown: &CancellationToken) -> R
         Err(_) => HostId::new(Uuid::nil()),
     };
     let outlet = Outlet::Stdout(Stdout::new(host, host::name()));
-    let mut sensor = Sensor::start(open_probe(config)?, outlet, Origin { host, boot })?;
+    let collection = collection::load(config.collection.as_deref())?;
+    let probe = open_probe(config, &collection)?;
+    let mut sensor = Sensor::start(probe, outlet, Origin { host, boot }, collection.digest())?;
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     sensor.probe.unload()?;
@@ -94,12 +101,13 @@ async fn print(config: &Config, boot: BootId, shutdown: &CancellationToken) -> R
 
 async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> Result<(), RunError> {
     let identity = Identity::load(&config.folder())?;
+    let collection = collection::load(config.collection.as_deref())?;
     let shipping = open_outbox(config, identity.host, boot)?;
-    let probe = open_probe(config)?;
+    let probe = open_probe(config, &collection)?;
     let about = report::about(boot, &probe);
     let outbox = shipping.outbox.clone();
     let origin = Origin { host: identity.host, boot };
-    let mut sensor = Sensor::start(probe, Outlet::Outbox(shipping), origin)?;
+    let mut sensor = Sensor::start(probe, Outlet::Outbox(shipping), origin, collection.digest())?;
     let shared = Shared { outbox, link: sensor.link.clone(), facts: sensor.facts.subscribe(), about };
     let report = Report::start(config, identity, shared)?;
     let worked = sensor.work(shutdown).await;
@@ -109,13 +117,20 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
     worked.and(stopped)
 }
 
-fn open_probe(config: &Config) -> Result<Probe, RunError> {
+fn open_probe(config: &Config, collection: &Collection) -> Result<Probe, RunError> {
     let mut probe = Probe::open(&ProbeConfig {
         name: config.name.clone(),
         cgroup: config.cgroup.clone(),
         ring_bytes: config.ring_bytes,
     })?;
     probe.set_filter(&exclude::filter(&config.exclude))?;
+    let generation = probe.set_collection(collection.tables())?;
+    info!(
+        collection = %hex::encode(collection.digest()),
+        generation,
+        n_rows = collection.tables().n_rows,
+        "the collection decides in the kernel what is shipped"
+    );
     for sight in probe.missing() {
         warn!(sight = sight.name, "not seen on this kernel: {}", sight.without);
     }

@@ -73,6 +73,8 @@ pub struct Seal {
     pub clock: Clock,
     /// The stream's counters, every event pushed so far included.
     pub ledger: Ledger,
+    /// The digest of the collection by which the events were shipped.
+    pub collection: [u8; 16],
 }
 
 /// A process image in the batch's subject table.
@@ -159,7 +161,7 @@ impl Sealer {
             sealed: seal.now,
             clock: seal.clock,
             ledger: seal.ledger,
-            collection: [0; 16],
+            collection: seal.collection,
         });
         self.next_seq += u64::from(n_events);
         self.entered.clear();

@@ -103,6 +103,7 @@ fn fifty_thousand_processes_fit() {
         start: Start::Fresh,
         limits: Limits::default(),
         bounds: Bounds::default(),
+        collection: [0; 16],
     };
     let mut pipeline = Pipeline::new(config, at(0));
     let names = Names::default();

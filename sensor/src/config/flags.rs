@@ -31,6 +31,9 @@ pub struct Flags {
     /// Where batches wait for the collector; default: /dev/shm/vedette/NAME/spool.
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
+    /// Ship what a query of this file matches; default: the built-in collection (`check --collection` shows it).
+    #[arg(long, value_name = "FILE")]
+    pub collection: Option<PathBuf>,
     /// Serve what the sensor counts at http://ADDR:PORT/metrics, on loopback; default: not served.
     #[arg(long, value_name = "ADDR:PORT")]
     pub metrics: Option<String>,
@@ -63,6 +66,7 @@ impl Flags {
         put("cgroup", self.cgroup.as_ref().map(path));
         put("collectors", (!self.collectors.is_empty()).then(|| Value::from(self.collectors.clone())));
         put("spool", self.spool.as_ref().map(path));
+        put("collection", self.collection.as_ref().map(path));
         put("metrics", self.metrics.clone().map(Value::from));
         put("log", self.log.clone().map(Value::from));
         let format = |format| match format {

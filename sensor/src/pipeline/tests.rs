@@ -20,6 +20,7 @@ fn pipeline(start: Start, events: u32) -> Pipeline {
         start,
         limits: Limits::default(),
         bounds: Bounds { events, ..Bounds::default() },
+        collection: [7; 16],
     };
     Pipeline::new(config, at(0))
 }
@@ -171,6 +172,7 @@ fn a_new_epoch_counts_from_nothing_and_announces_everyone_anew() {
     let told = batches(&mut pipeline, at(2));
     let [(_, old), (_, new)] = &told[..] else { panic!() };
     assert_eq!((old.header().first_seq, new.header().first_seq), (0, 0));
+    assert_eq!((old.header().collection, new.header().collection), ([7; 16], [7; 16]));
     assert_eq!((new.header().epoch, new.header().ledger.generated), (epoch, 1));
     assert_eq!(new.n_subjects(), 3, "pids 1, 2 and 3");
 }

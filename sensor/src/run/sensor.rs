@@ -49,7 +49,12 @@ pub(super) struct Sensor {
 }
 
 impl Sensor {
-    pub(super) fn start(probe: Probe, mut outlet: Outlet, origin: Origin) -> Result<Self, RunError> {
+    pub(super) fn start(
+        probe: Probe,
+        mut outlet: Outlet,
+        origin: Origin,
+        collection: [u8; 16],
+    ) -> Result<Self, RunError> {
         let now = boot_time()?;
         let epoch = Epoch::new(Uuid::now_v7());
         let counters = probe.counters()?;
@@ -76,8 +81,14 @@ impl Sensor {
             shipping.kept.skipped = booked_skips;
             shipping.keep();
         }
-        let config =
-            PipelineConfig { origin, epoch, start, limits: Limits::default(), bounds: Bounds::default() };
+        let config = PipelineConfig {
+            origin,
+            epoch,
+            start,
+            limits: Limits::default(),
+            bounds: Bounds::default(),
+            collection,
+        };
         let mut sensor = Self {
             probe,
             pipeline: Pipeline::new(config, now),

@@ -23,6 +23,7 @@ fn seal(sealer: &mut Sealer) -> Option<Reader> {
         now: NOW,
         clock: Clock::default(),
         ledger: Ledger::default(),
+        collection: [7; 16],
     };
     let batch = sealer.seal(&seal)?;
     let read = Reader::validate(&batch.sealed).unwrap();
