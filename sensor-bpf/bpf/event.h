@@ -32,6 +32,8 @@ enum event_kind {
 	EVENT_FILE = 6,
 	EVENT_TARGET = 7,
 	EVENT_KERNEL = 8,
+	EVENT_NAMESPACES = 9,
+	EVENT_CREDENTIALS = 10,
 };
 
 /* Every record starts with this. */
@@ -175,6 +177,14 @@ enum event_file_action {
 	EVENT_FILE_MMAP_EXEC = 50,
 };
 
+/* What is done to the tree of mounts is told as what is done to files is: numbers of wire::event::Kind too. */
+enum event_mount_action {
+	EVENT_MOUNT = 62,	/* `target`: what is mounted there, `name`: the file system's type */
+	EVENT_UNMOUNT = 63,
+	EVENT_CHROOT = 65,
+	EVENT_PIVOT_ROOT = 66,	/* `path`: the new root, `target`: where the old one goes */
+};
+
 /* Bits of event_file.flags. */
 #define EVENT_FILE_PATH_CUT (1 << 0)		/* `path` is not whole: its beginning is missing */
 #define EVENT_FILE_TARGET_CUT (1 << 1)		/* likewise */
@@ -236,6 +246,58 @@ struct event_kernel {
 	__u32 action;			/* enum event_kernel_action */
 	__u32 detail;			/* io_uring: IORING_SETUP_* flags; a module: its taint bits */
 	char name[EVENT_NAME_MAX];	/* a module's; ends at the first NUL */
+};
+
+/* Inodes of the namespaces that a process lives in. */
+struct event_namespaces_held {
+	__u32 mnt;
+	__u32 pid;
+	__u32 net;
+	__u32 uts;
+	__u32 ipc;
+	__u32 cgroup;
+	__u32 user;
+	__u32 reserved;
+};
+
+/* A process came to live in other namespaces: its own (unshare, setns), or as a child (clone). */
+struct event_namespaces {
+	struct event_header header;
+	struct event_task task;
+	struct event_namespaces_held before;
+	struct event_namespaces_held after;
+};
+
+/* The ids that a process acts with, in the initial user namespace. */
+struct event_ids {
+	__u32 uid;
+	__u32 euid;
+	__u32 suid;
+	__u32 fsuid;
+	__u32 gid;
+	__u32 egid;
+	__u32 sgid;
+	__u32 fsgid;
+	__u64 effective;	/* capabilities */
+	__u64 permitted;
+};
+
+/* What changed a process's credentials: the numbers of wire::event::Kind. */
+enum event_credentials_action {
+	EVENT_SETUID = 4,
+	EVENT_SETGID = 5,
+	EVENT_CAPSET = 6,
+};
+
+struct event_credentials {
+	struct event_header header;
+	struct event_task task;
+	struct event_ids before;	/* all zeros where it was not seen: `from_syscall` */
+	struct event_ids after;
+	__u32 action;			/* enum event_credentials_action */
+	__u32 error;			/* errno; 0: done */
+	__u32 from_syscall;
+	__u32 reserved;
 };
 
 /* Counters of one (class, CPU); only atomic adds touch them. One cache line. */
@@ -374,6 +436,10 @@ struct match_header {
 #define SYSCALL_ACCEPT 1	/* beside enum event_file_action */
 #define SYSCALL_PTRACE 2	/* `path` is the place of the request */
 #define SYSCALL_VM_WRITE 3
+#define SYSCALL_SETUID 4
+#define SYSCALL_SETGID 5
+#define SYSCALL_CAPSET 6
+#define SYSCALL_NAMESPACE 7	/* setns, unshare */
 #define SYSCALL_CWD (-100)	/* AT_FDCWD */
 
 struct syscall_shape {
@@ -383,8 +449,10 @@ struct syscall_shape {
 	__s8 path;
 	__s8 target_dir;
 	__s8 target;
+	__s8 text;	/* a text that is told as the target, and is no path from anywhere */
+	__s8 name;	/* a text that is told as the name */
 	__u8 multiplexed;	/* the first argument says which call it is (socketcall) */
-	__u8 reserved;
+	__u8 reserved[3];
 };
 
 /* Requests of ptrace that take hold of a process. */

@@ -134,9 +134,25 @@ struct user_namespace {
 	struct ns_common ns;
 };
 
+struct uts_namespace {
+	struct ns_common ns;
+};
+
+struct ipc_namespace {
+	struct ns_common ns;
+};
+
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+
 struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
 	struct mnt_namespace *mnt_ns;
+	struct pid_namespace *pid_ns_for_children;
 	struct net *net_ns;
+	struct cgroup_namespace *cgroup_ns;
 };
 
 typedef struct {
@@ -146,8 +162,14 @@ typedef struct {
 struct cred {
 	kuid_t uid;
 	kuid_t euid;
+	kuid_t suid;
+	kuid_t fsuid;
+	kgid_t gid;
 	kgid_t egid;
+	kgid_t sgid;
+	kgid_t fsgid;
 	kernel_cap_t cap_effective;
+	kernel_cap_t cap_permitted;
 	struct user_namespace *user_ns;
 };
 

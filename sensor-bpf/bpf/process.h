@@ -5,6 +5,7 @@
 
 #include "filter.h"
 #include "path.h"
+#include "place.h"
 
 #define PAGE 4096
 
@@ -27,7 +28,7 @@ static __always_inline int process__forked(struct task_struct *parent, struct ta
 	task__fill(&record.parent, parent);
 	record.cgroup_id = task__cgroup_id(child);
 	emit(&record.header, EVENT_FORK, EVENT_CLASS_PROCESS, sizeof(record));
-	return 0;
+	return place__forked(compat__address(parent), compat__address(child));
 }
 
 static __always_inline bool process__already_told(const struct event_task *task)

@@ -3,7 +3,6 @@
 #include "load.h"
 #include "process.h"
 #include "syscall.h"
-#include "target.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -147,3 +146,40 @@ int BPF_PROG(module_loaded, struct module *module)
 SEC("tp_btf/io_uring_create")
 int BPF_PROG(io_uring_made, int fd, void *ctx_, unsigned int sq_entries, unsigned int cq_entries, unsigned int flags)
 { return load__io_uring(flags); }
+
+SEC("fexit/path_mount")
+int BPF_PROG(mount_made, const char *source, struct path *path, const char *type, unsigned long flags, void *data, int ret)
+{ return mount__mounted(source, path, type, ret); }
+
+SEC("fexit/security_move_mount")
+int BPF_PROG(mount_moved, const struct path *from, const struct path *to, int ret)
+{ return ret ? 0 : mount__tell(EVENT_MOUNT, compat__address(to), compat__address(from), 0, 0); }
+
+SEC("fexit/security_sb_umount")
+int BPF_PROG(mount_gone, struct vfsmount *mnt, int flags, int ret)
+{ return mount__unmounting(mnt, ret); }
+
+SEC("fexit/security_path_chroot")
+int BPF_PROG(root_changed, const struct path *path, int ret)
+{ return ret ? 0 : mount__tell(EVENT_CHROOT, compat__address(path), 0, 0, 0); }
+
+SEC("fexit/security_sb_pivotroot")
+int BPF_PROG(root_pivoted, const struct path *old, const struct path *new, int ret)
+{ return ret ? 0 : mount__tell(EVENT_PIVOT_ROOT, compat__address(new), compat__address(old), 0, 0); }
+
+SEC("fentry/switch_task_namespaces")
+int BPF_PROG(place_moving, struct task_struct *task, struct nsproxy *new)
+{ return place__moving(task, new); }
+
+SEC("fexit/security_task_fix_setuid")
+int BPF_PROG(credentials_uid, struct cred *new, const struct cred *old, int flags, int ret)
+{ return credentials__changing(EVENT_SETUID, new, old, ret); }
+
+SEC("fexit/security_task_fix_setgid")
+int BPF_PROG(credentials_gid, struct cred *new, const struct cred *old, int flags, int ret)
+{ return credentials__changing(EVENT_SETGID, new, old, ret); }
+
+SEC("fexit/security_capset")
+int BPF_PROG(credentials_capset, struct cred *new, const struct cred *old, const void *effective, const void *inheritable,
+	     const void *permitted, int ret)
+{ return credentials__changing(EVENT_CAPSET, new, old, ret); }

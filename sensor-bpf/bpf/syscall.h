@@ -11,6 +11,9 @@
 #define VEDETTE_SYSCALL_H
 
 #include "change.h"
+#include "credentials.h"
+#include "mount.h"
+#include "place.h"
 #include "socket.h"
 #include "target.h"
 
@@ -119,6 +122,14 @@ static __always_inline bool syscall__path(struct scratch *s, u32 scratch_slot, u
 	return true;
 }
 
+/* Appends a text argument to the record; returns its length. */
+static __always_inline u32 syscall__text(struct scratch *s, u64 argument)
+{
+	long len = argument ? bpf_probe_read_user_str(s->name, SCRATCH_NAME, (void *)argument) : 0;
+
+	return len > 1 ? scratch__append(s, s->name, len - 1, SCRATCH_NAME) : 0;
+}
+
 /* The value of an argument that is a directory's descriptor. */
 static __always_inline s64 syscall__dir(struct pt_regs *regs, bool compat, s8 at)
 {
@@ -168,10 +179,23 @@ __noinline int syscall__changed(u64 address, u32 index, s64 error)
 		if (walk(e.s, walk_truncated) || !e.record->target_len)
 			e.record->flags |= EVENT_FILE_TARGET_CUT;
 	}
+	if (shape->text >= 0)
+		e.record->target_len = syscall__text(e.s, compat__argument(regs, compat, shape->text));
+	if (shape->name >= 0)
+		e.record->name_len = syscall__text(e.s, compat__argument(regs, compat, shape->name));
 	file__send(&e);
 end:
 	file__end(&e);
 	return 0;
+}
+
+/* chroot has returned: where the root of the current process is now. */
+static __always_inline int syscall__rooted(void)
+{
+	struct task_struct *task = task__current();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+	return mount__tell(EVENT_CHROOT, (u64)fs + bpf_core_field_offset(struct fs_struct, root), 0, 0, 0);
 }
 
 /* A way into another process, of which the caller knows the number only. */
@@ -221,6 +245,14 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 				return 0;
 		}
 		return syscall__accepted(ret);
+	case SYSCALL_SETUID:
+	case SYSCALL_SETGID:
+	case SYSCALL_CAPSET:
+		return credentials__changed(shape->action, ret < 0 ? -ret : 0);
+	case SYSCALL_NAMESPACE:
+		return ret ? 0 : place__moved();
+	case EVENT_CHROOT:
+		return ret ? syscall__changed(compat__address(regs), index, ret) : syscall__rooted();
 	case SYSCALL_PTRACE:
 		return syscall__ptraced(regs, compat, ret);
 	case SYSCALL_VM_WRITE:

@@ -12,6 +12,7 @@ use crate::container::Container;
 use crate::record::{Body, Close, Connection, Exit, Image, Record, Role, Socket, Stdio};
 use crate::user::Names;
 
+mod credentials;
 mod file;
 mod target;
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Event {
         Body::File(file) => (file.action, file::row(file)),
         Body::Target(target) => (target.action, target::row(target, executable, origin)),
         Body::Kernel(kernel) => (kernel.action, target::kernel_row(kernel)),
+        Body::Move(moved) => (Kind::NAMESPACE_CHANGE, credentials::place_row(moved)),
+        Body::Credentials(changed) => (changed.action, credentials::row(changed)),
     };
     Event { time: record.time, kind, row }
 }

@@ -8,14 +8,18 @@ use std::net::SocketAddr;
 use wire::id::ProcessKey;
 use wire::time::BootTime;
 
+mod credentials;
 mod decode;
 mod file;
 mod kernel;
+mod place;
 mod target;
 
+pub use credentials::{Credentials, Ids};
 pub use decode::RecordError;
 pub use file::{Access, File};
 pub use kernel::KernelAction;
+pub use place::{Held, Move};
 pub use target::Target;
 
 /// A record as a program in the kernel emitted it.
@@ -107,6 +111,10 @@ pub enum Body<'a> {
     Target(Target),
     /// Something was done to the kernel.
     Kernel(KernelAction),
+    /// A process came to live in other namespaces.
+    Move(Move),
+    /// A process's credentials were changed.
+    Credentials(Box<Credentials>),
 }
 
 impl Body<'_> {
@@ -119,6 +127,8 @@ impl Body<'_> {
             Body::File(file) => Some(file.task),
             Body::Target(target) => Some(target.task),
             Body::Kernel(kernel) => Some(kernel.task),
+            Body::Move(moved) => Some(moved.task),
+            Body::Credentials(changed) => Some(changed.task),
         }
     }
 }

@@ -164,6 +164,14 @@ fields! {
     141 TargetProcessPid "target.process.pid" Uint Event, "Its process id.";
     142 TargetProcessExecutable "target.process.executable" Keyword Event, "What it runs.";
     143 SignalNumber "signal.number" Uint Event, "The signal sent.";
+    144 ProcessOldUserId "process.old.user.id" Uint Event, "The effective user id before it was changed.";
+    145 ProcessNewUserId "process.new.user.id" Uint Event, "The effective user id after it was changed.";
+    146 ProcessOldRealUserId "process.old.real_user.id" Uint Event, "The real user id before it was changed.";
+    147 ProcessNewRealUserId "process.new.real_user.id" Uint Event, "The real user id after it was changed.";
+    148 ProcessOldGroupId "process.old.group.id" Uint Event, "The effective group id before it was changed.";
+    149 ProcessNewGroupId "process.new.group.id" Uint Event, "The effective group id after it was changed.";
+    150 ProcessOldCapabilities "process.old.capabilities" Uint Event, "The effective capabilities before they were changed, as a mask.";
+    151 ProcessNewCapabilities "process.new.capabilities" Uint Event, "The effective capabilities after they were changed, as a mask.";
 
     // Files.
     160 FilePath "file.path" Keyword Event, "The file's path, as the task's mount namespace has it.";
@@ -206,7 +214,12 @@ fields! {
     203 DnsResponseCode "dns.response_code" Keyword Event, "NOERROR, NXDOMAIN, …";
 
     // The kernel.
-    220 KernelObjectName "kernel.object.name" Keyword Event, "The name of what was loaded into the kernel.";
+    220 KernelObjectName "kernel.object.name" Keyword Event, "The name of what was loaded into the kernel; of a mount the file system's type.";
+    221 NamespaceChanged "namespace.changed" KeywordList Event, "Which of a process's namespaces are others now: mnt, pid, net, uts, ipc, cgroup, user.";
+    222 NamespaceMnt "namespace.mnt" Uint Event, "The inode of the mount namespace it lives in now.";
+    223 NamespacePid "namespace.pid" Uint Event, "The inode of the pid namespace that its children will live in.";
+    224 NamespaceNet "namespace.net" Uint Event, "The inode of the network namespace it lives in now.";
+    225 NamespaceUser "namespace.user" Uint Event, "The inode of the user namespace it lives in now.";
 
     // The sensor's own events.
     240 SensorVersion "sensor.version" Keyword Event, "The sensor's version.";

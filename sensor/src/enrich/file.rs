@@ -1,7 +1,7 @@
 //! What is done to files.
 
 use bytes::Bytes;
-use wire::event::Row;
+use wire::event::{Kind, Row};
 use wire::field::Field;
 use wire::value::Value;
 
@@ -10,8 +10,8 @@ use crate::record::File;
 /// The values of an action on a file.
 pub(super) fn row(file: &File<'_>) -> Row {
     let mut row = Row::default();
-    let texts =
-        [(Field::FilePath, file.path), (Field::FileTargetPath, file.target), (Field::FileXattr, file.xattr)];
+    let name = if file.action == Kind::MOUNT { Field::KernelObjectName } else { Field::FileXattr };
+    let texts = [(Field::FilePath, file.path), (Field::FileTargetPath, file.target), (name, file.name)];
     for (field, text) in texts {
         if !text.is_empty() {
             row.set(field, Bytes::copy_from_slice(text));

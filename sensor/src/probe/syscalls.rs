@@ -4,9 +4,11 @@
 
 use aya::maps::{Array, Map, MapData};
 use sensor_bpf::event::{
-    EVENT_FILE_CHMOD, EVENT_FILE_CHOWN, EVENT_FILE_CREATE, EVENT_FILE_LINK, EVENT_FILE_MMAP_EXEC,
-    EVENT_FILE_OPEN, EVENT_FILE_RENAME, EVENT_FILE_SETXATTR, EVENT_FILE_SYMLINK, EVENT_FILE_TRUNCATE,
-    EVENT_FILE_UNLINK, SYSCALL_ACCEPT, SYSCALL_NUMBERS, SYSCALL_PTRACE, SYSCALL_VM_WRITE, syscall_shape,
+    EVENT_CHROOT, EVENT_FILE_CHMOD, EVENT_FILE_CHOWN, EVENT_FILE_CREATE, EVENT_FILE_LINK,
+    EVENT_FILE_MMAP_EXEC, EVENT_FILE_OPEN, EVENT_FILE_RENAME, EVENT_FILE_SETXATTR, EVENT_FILE_SYMLINK,
+    EVENT_FILE_TRUNCATE, EVENT_FILE_UNLINK, EVENT_MOUNT, EVENT_PIVOT_ROOT, EVENT_UNMOUNT, SYSCALL_ACCEPT,
+    SYSCALL_CAPSET, SYSCALL_NAMESPACE, SYSCALL_NUMBERS, SYSCALL_PTRACE, SYSCALL_SETGID, SYSCALL_SETUID,
+    SYSCALL_VM_WRITE, syscall_shape,
 };
 use zerocopy::IntoBytes;
 
@@ -35,9 +37,16 @@ const NONE: syscall_shape = syscall_shape {
     path: -1,
     target_dir: -1,
     target: -1,
+    text: -1,
+    name: -1,
     multiplexed: 0,
-    reserved: 0,
+    reserved: [0; 3],
 };
+
+/// Its return is all that is looked at.
+const fn only(action: u32) -> syscall_shape {
+    syscall_shape { action: action as u8, ..NONE }
+}
 
 const fn accept() -> syscall_shape {
     syscall_shape { action: SYSCALL_ACCEPT as u8, ..NONE }
@@ -66,11 +75,39 @@ const fn of_two_at(action: u32) -> syscall_shape {
     syscall_shape { action: action as u8, dir: 0, path: 1, target_dir: 2, target: 3, ..NONE }
 }
 
-/// The calls that are looked at. A symbolic link's content is its target as given, and no path from anywhere: it is left out.
+/// The calls that are looked at.
 const SHAPES: &[(&str, syscall_shape)] = &[
     ("accept", accept()),
     ("accept4", accept()),
     ("socketcall", syscall_shape { multiplexed: 1, ..accept() }),
+    ("setuid", only(SYSCALL_SETUID)),
+    ("setreuid", only(SYSCALL_SETUID)),
+    ("setresuid", only(SYSCALL_SETUID)),
+    ("setfsuid", only(SYSCALL_SETUID)),
+    ("setuid32", only(SYSCALL_SETUID)),
+    ("setreuid32", only(SYSCALL_SETUID)),
+    ("setresuid32", only(SYSCALL_SETUID)),
+    ("setfsuid32", only(SYSCALL_SETUID)),
+    ("setgid", only(SYSCALL_SETGID)),
+    ("setregid", only(SYSCALL_SETGID)),
+    ("setresgid", only(SYSCALL_SETGID)),
+    ("setfsgid", only(SYSCALL_SETGID)),
+    ("setgid32", only(SYSCALL_SETGID)),
+    ("setregid32", only(SYSCALL_SETGID)),
+    ("setresgid32", only(SYSCALL_SETGID)),
+    ("setfsgid32", only(SYSCALL_SETGID)),
+    ("capset", only(SYSCALL_CAPSET)),
+    ("setns", only(SYSCALL_NAMESPACE)),
+    ("unshare", only(SYSCALL_NAMESPACE)),
+    ("mount", syscall_shape { text: 0, name: 2, ..of_path(EVENT_MOUNT, 1) }),
+    (
+        "move_mount",
+        syscall_shape { action: EVENT_MOUNT as u8, dir: 2, path: 3, target_dir: 0, target: 1, ..NONE },
+    ),
+    ("umount", of_path(EVENT_UNMOUNT, 0)),
+    ("umount2", of_path(EVENT_UNMOUNT, 0)),
+    ("chroot", of_path(EVENT_CHROOT, 0)),
+    ("pivot_root", of_two(EVENT_PIVOT_ROOT, 0, 1)),
     ("ptrace", syscall_shape { action: SYSCALL_PTRACE as u8, ..NONE }),
     ("process_vm_writev", syscall_shape { action: SYSCALL_VM_WRITE as u8, ..NONE }),
     ("open", of_path(EVENT_FILE_OPEN, 0)),
@@ -90,8 +127,8 @@ const SHAPES: &[(&str, syscall_shape)] = &[
     ("renameat2", of_two_at(EVENT_FILE_RENAME)),
     ("link", of_two(EVENT_FILE_LINK, 0, 1)),
     ("linkat", of_two_at(EVENT_FILE_LINK)),
-    ("symlink", of_path(EVENT_FILE_SYMLINK, 1)),
-    ("symlinkat", of_path_at(EVENT_FILE_SYMLINK, 1, 2)),
+    ("symlink", syscall_shape { text: 0, ..of_path(EVENT_FILE_SYMLINK, 1) }),
+    ("symlinkat", syscall_shape { text: 0, ..of_path_at(EVENT_FILE_SYMLINK, 1, 2) }),
     ("chmod", of_path(EVENT_FILE_CHMOD, 0)),
     ("fchmodat", of_path_at(EVENT_FILE_CHMOD, 0, 1)),
     ("fchmodat2", of_path_at(EVENT_FILE_CHMOD, 0, 1)),

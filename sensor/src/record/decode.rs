@@ -8,8 +8,8 @@ use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Exit, File, Fork, Image, KernelAction, Namespaces, Place, Record, Role,
-    Socket, Stdio, Target, Task,
+    Body, Class, Close, Connection, Credentials, Exit, File, Fork, Image, KernelAction, Move, Namespaces,
+    Place, Record, Role, Socket, Stdio, Target, Task,
 };
 
 /// Bytes that are no record of this version.
@@ -24,7 +24,7 @@ pub enum RecordError {
         expected: usize,
     },
     /// A kind this version does not know: the object in the kernel is newer than the sensor.
-    #[error("record of unknown kind {0}, expected 1 to 8: the loaded programs are of another version")]
+    #[error("record of unknown kind {0}, expected 1 to 10: the loaded programs are of another version")]
     Kind(u16),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
@@ -94,6 +94,8 @@ impl<'a> Body<'a> {
             event::EVENT_FILE => File::decode(bytes).map(|file| Self::File(Box::new(file))),
             event::EVENT_TARGET => Target::decode(bytes).map(Self::Target),
             event::EVENT_KERNEL => KernelAction::decode(bytes).map(Self::Kernel),
+            event::EVENT_NAMESPACES => Move::decode(bytes).map(Self::Move),
+            event::EVENT_CREDENTIALS => Credentials::decode(bytes).map(|it| Self::Credentials(Box::new(it))),
             _ => Err(RecordError::Kind(kind)),
         }
     }
@@ -292,7 +294,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_or_fail_without_panic(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..512),
-            kind in 0u16..10,
+            kind in 0u16..12,
             class in 0u16..4,
         ) {
             // Most random bytes would stop at the header: give them one that leads on.

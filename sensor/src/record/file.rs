@@ -17,8 +17,8 @@ pub struct File<'a> {
     pub path: &'a [u8],
     /// The other path of a rename or link; what a symbolic link holds, as it was given.
     pub target: &'a [u8],
-    /// The attribute that was set.
-    pub xattr: &'a [u8],
+    /// The attribute that was set; of a mount the file system's type.
+    pub name: &'a [u8],
     /// The inode; 0 where the kernel shows none.
     pub inode: u64,
     /// The device, as `new_encode_dev` gives it to user space.
@@ -60,7 +60,11 @@ impl<'a> File<'a> {
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let file: event::event_file = fixed(bytes)?;
         let mut rest = Rest::after::<event::event_file>(bytes);
-        if !(event::EVENT_FILE_OPEN..=event::EVENT_FILE_MMAP_EXEC).contains(&file.action) {
+        let is_mount = matches!(
+            file.action,
+            event::EVENT_MOUNT | event::EVENT_UNMOUNT | event::EVENT_CHROOT | event::EVENT_PIVOT_ROOT
+        );
+        if !is_mount && !(event::EVENT_FILE_OPEN..=event::EVENT_FILE_MMAP_EXEC).contains(&file.action) {
             return Err(RecordError::Value { field: "file action", value: file.action });
         }
         let has = |flag: u32| file.flags & flag != 0;
@@ -70,7 +74,7 @@ impl<'a> File<'a> {
             task: Task::from(file.task),
             path: rest.take(file.path_len.into())?,
             target: rest.take(file.target_len.into())?,
-            xattr: rest.take(file.name_len.into())?,
+            name: rest.take(file.name_len.into())?,
             inode: file.inode,
             device: user_device(file.device),
             filesystem: file.filesystem,
@@ -112,7 +116,7 @@ mod tests {
         };
         let bytes = [file.as_bytes(), b"/a/bcx"].concat();
         let found = File::decode(&bytes).unwrap();
-        assert_eq!((found.path, found.target, found.xattr), (&b"/a"[..], &b"/bc"[..], &b"x"[..]));
+        assert_eq!((found.path, found.target, found.name), (&b"/a"[..], &b"/bc"[..], &b"x"[..]));
         assert_eq!((found.action, found.error), (Kind::FILE_RENAME, 13));
         assert!(found.host_namespace && !found.from_syscall && found.access.write && !found.access.read);
         let short = bytes.get(..bytes.len() - 1).unwrap();

@@ -50,6 +50,9 @@ fn child() {
         }
         "change-attributes" => crate::file::change_attributes(words.next().unwrap()),
         "listen" => drop(TcpListener::bind(words.next().unwrap()).unwrap()),
+        "unshare" => crate::place::move_away(),
+        "mount" => crate::place::mount_at(words.next().unwrap()),
+        "setuid" => crate::place::give_up_root(),
         "ptrace" => seize(words.next().unwrap().parse().unwrap()),
         "flood-files" => crate::file::flood(words.next().unwrap(), words.next().unwrap().parse().unwrap()),
         other => panic!("no job {other:?}"),

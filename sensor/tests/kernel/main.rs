@@ -15,6 +15,8 @@ mod file;
 mod lifecycle;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod network;
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod place;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod process;
 #[expect(clippy::unwrap_used, reason = "tests")]

@@ -11,11 +11,31 @@ impl Kind {
     pub const EXEC: Kind = Kind(2);
     /// A process (its thread-group leader) ended. The subject is its last image.
     pub const EXIT: Kind = Kind(3);
+    /// A process's user ids were changed, by a call of its own.
+    pub const SETUID: Kind = Kind(4);
+    /// A process's group ids were changed, by a call of its own.
+    pub const SETGID: Kind = Kind(5);
+    /// A process's capabilities were changed, by a call of its own.
+    pub const CAPSET: Kind = Kind(6);
     /// A process asked for power over another one (`target.process`): ptrace, /proc/PID/mem, process_vm_writev, pidfd_getfd.
     pub const PTRACE: Kind = Kind(7);
     /// A process sent another one (`target.process`) a signal that ends or stops.
     pub const SIGNAL: Kind = Kind(8);
 }
+
+const CREDENTIALS: &[Field] = &[
+    Field::EventOutcome,
+    Field::EventSource,
+    Field::ErrorCode,
+    Field::ProcessOldUserId,
+    Field::ProcessNewUserId,
+    Field::ProcessOldRealUserId,
+    Field::ProcessNewRealUserId,
+    Field::ProcessOldGroupId,
+    Field::ProcessNewGroupId,
+    Field::ProcessOldCapabilities,
+    Field::ProcessNewCapabilities,
+];
 
 const PTRACE: &[Field] = &[
     Field::EventOutcome,
@@ -36,6 +56,10 @@ const SIGNAL: &[Field] = &[
     Field::SignalNumber,
 ];
 
+const fn credentials(kind: Kind, action: &'static str) -> KindInfo {
+    KindInfo { kind, category: "process", action, lane: Lane::Bulk, columns: CREDENTIALS }
+}
+
 pub(super) static KINDS: &[KindInfo] = &[
     KindInfo { kind: Kind::FORK, category: "process", action: "fork", lane: Lane::Critical, columns: &[] },
     KindInfo { kind: Kind::EXEC, category: "process", action: "exec", lane: Lane::Critical, columns: &[] },
@@ -46,6 +70,9 @@ pub(super) static KINDS: &[KindInfo] = &[
         lane: Lane::Critical,
         columns: &[Field::ProcessExitCode, Field::ProcessDurationNs, Field::SignalNumber],
     },
+    credentials(Kind::SETUID, "setuid"),
+    credentials(Kind::SETGID, "setgid"),
+    credentials(Kind::CAPSET, "capset"),
     KindInfo { kind: Kind::PTRACE, category: "process", action: "ptrace", lane: Lane::Bulk, columns: PTRACE },
     KindInfo { kind: Kind::SIGNAL, category: "process", action: "signal", lane: Lane::Bulk, columns: SIGNAL },
 ];

@@ -1,6 +1,6 @@
 //! `kernel`: what processes do to it.
 
-use super::{Sight, Way};
+use super::{Sight, Way, file::RETURNED};
 use crate::probe::hook::{Hook, HookKind};
 use crate::record::Class;
 
@@ -11,6 +11,28 @@ const IO_URING: Hook = Hook {
     place: "io_uring_create",
     class: Class::Bulk,
     kind: HookKind::Tracepoint,
+};
+
+const fn after(program: &'static str, place: &'static str) -> Hook {
+    Hook { program, place, class: Class::File, kind: HookKind::Return }
+}
+
+const MOUNTED: Hook = after("mount_made", "path_mount");
+const MOVED: Hook = after("mount_moved", "security_move_mount");
+const UNMOUNTED: Hook = after("mount_gone", "security_sb_umount");
+const CHROOT: Hook = after("root_changed", "security_path_chroot");
+const PIVOT: Hook = after("root_pivoted", "security_sb_pivotroot");
+const PLACES: Hook = Hook {
+    program: "place_moving",
+    place: "switch_task_namespaces",
+    class: Class::Bulk,
+    kind: HookKind::Entry,
+};
+
+const BY_SYSCALL: Way = Way {
+    name: "sys_exit",
+    hooks: &[&RETURNED],
+    blind: "paths of mounts and roots are the caller's arguments (event.source: syscall)",
 };
 
 pub(super) static SIGHTS: &[Sight] = &[
@@ -27,5 +49,29 @@ pub(super) static SIGHTS: &[Sight] = &[
         without: "no io_uring is seen to be made",
         required: false,
         ways: &[Way { name: "tp_btf", hooks: &[&IO_URING], blind: "" }],
+    },
+    Sight {
+        name: "kernel.mount",
+        shows: "what is mounted, moved and unmounted, and changes of the root",
+        without: "nothing is seen to be mounted",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&MOUNTED, &MOVED, &UNMOUNTED, &CHROOT, &PIVOT], blind: "" },
+            BY_SYSCALL,
+        ],
+    },
+    Sight {
+        name: "kernel.namespace_change",
+        shows: "processes that come to live in other namespaces",
+        without: "setns and unshare are not seen",
+        required: false,
+        ways: &[
+            Way { name: "fentry", hooks: &[&PLACES], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "of setns and unshare only where the process lives then is seen, and not which namespaces changed",
+            },
+        ],
     },
 ];

@@ -25,6 +25,13 @@ const ACCESSED: Hook = Hook {
     class: Class::Bulk,
     kind: HookKind::Return,
 };
+const fn credentials(program: &'static str, place: &'static str) -> Hook {
+    Hook { program, place, class: Class::Bulk, kind: HookKind::Return }
+}
+
+const UID: Hook = credentials("credentials_uid", "security_task_fix_setuid");
+const GID: Hook = credentials("credentials_gid", "security_task_fix_setgid");
+const CAPSET: Hook = credentials("credentials_capset", "security_capset");
 
 pub(super) static SIGHTS: &[Sight] = &[
     Sight {
@@ -73,6 +80,20 @@ pub(super) static SIGHTS: &[Sight] = &[
                 name: "sys_exit",
                 hooks: &[&RETURNED],
                 blind: "of ways into other processes only ptrace and process_vm_writev are seen, with a pid that may be another namespace's",
+            },
+        ],
+    },
+    Sight {
+        name: "process.credentials",
+        shows: "changes of user, group and capabilities",
+        without: "who a process acts as is known from its exec only",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&UID, &GID, &CAPSET], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "of changed credentials only the new ones are seen",
             },
         ],
     },
