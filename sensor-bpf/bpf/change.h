@@ -209,6 +209,41 @@ static __always_inline int change__refused(int error)
 	return 0;
 }
 
+/*
+ * vfs_setxattr() returns. It is not told the mount: the file is taken to lie in that of the current
+ * process's root or working directory, if it is of the same file system; else its path lacks its
+ * beginning.
+ */
+__noinline int change__attribute_set(u64 dentry_address, u64 name, s64 error)
+{
+	struct dentry *dentry = (void *)dentry_address;
+	struct task_struct *task = task__current();
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+	struct vfsmount *mnt = BPF_CORE_READ(task, fs, root.mnt);
+	struct file_event e;
+	long len;
+
+	if (BPF_CORE_READ(mnt, mnt_sb) != sb)
+		mnt = BPF_CORE_READ(task, fs, pwd.mnt);
+	if (!file__begin(&e, EVENT_FILE_SETXATTR, 0))
+		return 0;
+	e.record->error = error;
+	file__fill(e.record, inode);
+	path__begin(e.s);
+	if (BPF_CORE_READ(mnt, mnt_sb) != sb)
+		e.s->walk_truncated = 1;
+	if (!file__path(&e, mnt, dentry))
+		goto end;
+	len = bpf_probe_read_kernel_str(e.s->name, SCRATCH_NAME, (void *)name);
+	if (len > 1)
+		e.record->name_len = scratch__append(e.s, e.s->name, len - 1, SCRATCH_NAME);
+	file__send(&e);
+end:
+	file__end(&e);
+	return 0;
+}
+
 #define CHANGE(action) (1 << (EVENT_FILE_##action - EVENT_FILE_OPEN))
 
 #endif

@@ -37,6 +37,7 @@ struct qstr {
 };
 
 struct super_block {
+	struct dentry *s_root;
 	u32 s_dev;
 	unsigned long s_flags;
 	unsigned long s_magic;

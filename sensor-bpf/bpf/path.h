@@ -55,6 +55,11 @@ static __always_inline bool path__step(struct scratch *s)
 		return false;
 	}
 	parent = BPF_CORE_READ(dentry, d_parent);
+	/* The root of a file system, reached from below another mount of it: what lies above is not known. */
+	if (parent == dentry && dentry == BPF_CORE_READ(mount, mnt.mnt_sb, s_root)) {
+		s->walk_truncated = 1;
+		return true;
+	}
 	if (path__prepend(s, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len)))
 		return true;
 	/* A dentry without a place in any tree, such as a memfd's. */

@@ -127,6 +127,13 @@ SEC("fexit/vfs_rename")
 int rename_done(u64 *ctx)
 { return change__done(CHANGE(RENAME), compat__returned(ctx, 6, 1), NULL); }
 
+SEC("fexit/vfs_setxattr")
+int xattr_done(u64 *ctx)
+{
+	return change__attribute_set(compat__address(compat__arg(ctx, 0)), compat__address(compat__arg(ctx, 1)),
+				     compat__error(compat__returned(ctx, 5, 6)));
+}
+
 SEC("fexit/notify_change")
 int attribute_done(u64 *ctx)
 { return change__done(CHANGE(CHMOD) | CHANGE(CHOWN) | CHANGE(TRUNCATE), compat__returned(ctx, 3, 4), NULL); }

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
+use details::details;
+
 use crate::table::{self, Column, cut, whole};
+
+mod details;
 
 /// The columns.
 pub(crate) const COLUMNS: [Column; 7] = [
@@ -76,40 +80,6 @@ fn brief_time(rfc3339: &str) -> String {
         Ok(time) => time.strftime("%m-%d %H:%M:%S").to_string(),
         Err(_) => rfc3339.to_owned(),
     }
-}
-
-/// What matters most about this kind of event.
-fn details(event: &Value) -> String {
-    match text(event, "event.category").as_str() {
-        "process" => match text(event, "event.action").as_str() {
-            "exit" => format!("exit code {}", text(event, "process.exit_code")),
-            "fork" => {
-                let name = match text(event, "process.parent.name") {
-                    name if name.is_empty() => "?".to_owned(),
-                    name => name,
-                };
-                format!("from {name} ({})", text(event, "process.parent.pid"))
-            }
-            _ => either(event, &["process.command_line", "process.executable"]),
-        },
-        "network" => {
-            let end = |side: &str| {
-                address(&text(event, &format!("{side}.ip")), &text(event, &format!("{side}.port")))
-            };
-            let bytes = match text(event, "network.bytes") {
-                n if n.is_empty() => n,
-                n => format!(", {n} bytes"),
-            };
-            format!("{} → {}{bytes}", end("source"), end("destination"))
-        }
-        "file" => text(event, "file.path"),
-        "sensor" => either(event, &["sensor.reason", "sensor.version"]),
-        _ => String::new(),
-    }
-}
-
-fn address(ip: &str, port: &str) -> String {
-    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ const CREATE_DONE: Hook = after("create_done", "vfs_create");
 const SYMLINK_DONE: Hook = after("symlink_done", "vfs_symlink");
 const LINK_DONE: Hook = after("link_done", "vfs_link");
 const RENAME_DONE: Hook = after("rename_done", "vfs_rename");
+const XATTR_DONE: Hook = after("xattr_done", "vfs_setxattr");
 const ATTRIBUTE_DONE: Hook = after("attribute_done", "notify_change");
 
 const BY_SYSCALL: Way = Way {
@@ -132,5 +133,11 @@ pub(super) static SIGHTS: &[Sight] = &[
             Way { name: "fexit before 6.2", hooks: &[&ATTRIBUTE_DONE, &CHMOD, &CHOWN, &TRUNCATE], blind: "" },
             BY_SYSCALL,
         ],
+    ),
+    sight(
+        "file.setxattr",
+        "extended attributes set",
+        "extended attributes are not seen to be set",
+        &[Way { name: "fexit", hooks: &[&XATTR_DONE], blind: "" }, BY_SYSCALL],
     ),
 ];

@@ -1,0 +1,157 @@
+//! What matters most about an event, in a few words.
+
+use serde_json::Value;
+
+use super::{either, text};
+
+/// The details column of an event's row, not yet escaped.
+pub(super) fn details(event: &Value) -> String {
+    let told = match text(event, "event.category").as_str() {
+        "process" => process(event),
+        "network" => network(event),
+        "file" => file(event),
+        "kernel" => kernel(event),
+        "sensor" => either(event, &["sensor.reason", "sensor.version"]),
+        _ => String::new(),
+    };
+    match text(event, "event.outcome").as_str() {
+        "failure" => format!("{told}: {}", either(event, &["error.code", "event.outcome"])),
+        _ => told,
+    }
+}
+
+fn process(event: &Value) -> String {
+    match text(event, "event.action").as_str() {
+        "exit" => format!("exit code {}", text(event, "process.exit_code")),
+        "fork" => format!("from {}", someone(event, "process.parent.name", "process.parent.pid")),
+        "signal" => format!("signal {} to {}", text(event, "signal.number"), target(event)),
+        "ptrace" => format!("into {}", target(event)),
+        "setuid" => changed(event, "user", "user.id"),
+        "setgid" => changed(event, "group", "group.id"),
+        "capset" => changed(event, "capabilities", "capabilities"),
+        _ => either(event, &["process.command_line", "process.executable"]),
+    }
+}
+
+fn network(event: &Value) -> String {
+    let end =
+        |side: &str| address(&text(event, &format!("{side}.ip")), &text(event, &format!("{side}.port")));
+    if text(event, "event.action") == "listen" {
+        return format!("at {}", end("destination"));
+    }
+    let bytes = match text(event, "network.bytes") {
+        n if n.is_empty() => n,
+        n => format!(", {n} bytes"),
+    };
+    format!("{} → {}{bytes}", end("source"), end("destination"))
+}
+
+fn file(event: &Value) -> String {
+    let mut told = text(event, "file.path");
+    for (field, before) in
+        [("file.target_path", " → "), ("file.access", ", to "), ("file.xattr", ", attribute ")]
+    {
+        let value = text(event, field).replace(',', " and ");
+        if !value.is_empty() {
+            told = format!("{told}{before}{value}");
+        }
+    }
+    told
+}
+
+fn kernel(event: &Value) -> String {
+    let path = text(event, "file.path");
+    match text(event, "event.action").as_str() {
+        "mount" => match text(event, "file.target_path") {
+            what if what.is_empty() => path,
+            what => format!("{what} on {path}"),
+        },
+        "namespace_change" => format!("other: {}", either(event, &["namespace.changed", "namespace.mnt"])),
+        _ if path.is_empty() => text(event, "kernel.object.name"),
+        _ => path,
+    }
+}
+
+/// `from → to`, or only the latter where the former is not known.
+fn changed(event: &Value, what: &str, field: &str) -> String {
+    let (old, new) =
+        (text(event, &format!("process.old.{field}")), text(event, &format!("process.new.{field}")));
+    if old.is_empty() { format!("{what} {new}") } else { format!("{what} {old} → {new}") }
+}
+
+fn target(event: &Value) -> String {
+    someone(event, "target.process.executable", "target.process.pid")
+}
+
+/// A process by what it runs and its number.
+fn someone(event: &Value, name: &str, pid: &str) -> String {
+    let name = match text(event, name) {
+        name if name.is_empty() => "?".to_owned(),
+        name => name,
+    };
+    format!("{name} ({})", text(event, pid))
+}
+
+fn address(ip: &str, port: &str) -> String {
+    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(event: Value, expected: &str) {
+        assert_eq!(details(&event), expected);
+    }
+
+    #[test]
+    fn a_failure_says_why() {
+        check(
+            json!({
+                "event": {"category": "network", "action": "connect", "outcome": "failure"},
+                "error": {"code": "ECONNREFUSED"},
+                "source": {"ip": "10.0.0.1", "port": 4000},
+                "destination": {"ip": "10.0.0.2", "port": 22}
+            }),
+            "10.0.0.1:4000 → 10.0.0.2:22: ECONNREFUSED",
+        );
+    }
+
+    #[test]
+    fn files_are_told_with_what_was_done() {
+        let event = |action: &str, file: Value| json!({"event": {"category": "file", "action": action}, "file": file});
+        check(
+            event("open", json!({"path": "/etc/shadow", "access": ["read", "write"]})),
+            "/etc/shadow, to read and write",
+        );
+        check(event("rename", json!({"path": "/a", "target_path": "/b"})), "/a → /b");
+        check(event("unlink", json!({"path": "/a"})), "/a");
+    }
+
+    #[test]
+    fn who_acts_on_whom_is_told() {
+        check(
+            json!({
+                "event": {"category": "process", "action": "signal"},
+                "signal": {"number": 9},
+                "target": {"process": {"executable": "/usr/sbin/sshd", "pid": 7}}
+            }),
+            "signal 9 to /usr/sbin/sshd (7)",
+        );
+        let process = json!({"old": {"user": {"id": 0}}, "new": {"user": {"id": 33}}});
+        check(
+            json!({"event": {"category": "process", "action": "setuid"}, "process": process}),
+            "user 0 → 33",
+        );
+    }
+
+    #[test]
+    fn the_kernel_is_told_of_by_what_was_done_to_it() {
+        let event = |action: &str, file: Value| json!({"event": {"category": "kernel", "action": action}, "file": file});
+        check(event("mount", json!({"path": "/mnt", "target_path": "/dev/sda1"})), "/dev/sda1 on /mnt");
+        check(event("chroot", json!({"path": "/srv/jail"})), "/srv/jail");
+    }
+}
