@@ -7,6 +7,7 @@ man=$to/share/man/man1
 bash=$to/share/bash-completion/completions
 zsh=$to/share/zsh/site-functions
 fish=$to/share/fish/vendor_completions.d
+here=$(cd "$(dirname "$0")/.." && pwd)
 
 install -d "$to/bin" "$man" "$bash" "$zsh" "$fish"
 for program in "${programs[@]}"; do
@@ -16,4 +17,5 @@ for program in "${programs[@]}"; do
     "$from/$program" completions zsh >"$zsh/_$program"
     "$from/$program" completions fish >"$fish/$program.fish"
 done
+install -D -m 0644 "$here/sensor/collection/default.txt" "$to/share/vedette/collection.txt"
 echo "installed ${programs[*]} into $to/bin, man pages into $man"
