@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::mpsc;
 use wire::enrolment::HostFacts;
-use wire::frame::sensor::{Facts, Hello};
+use wire::frame::sensor::{Facts, Hello, MAX_CAPABILITY_BYTES};
 use wire::id::HostId;
 use wire::time::WallTime;
 
@@ -147,6 +147,7 @@ fn called(address: String, hello: &Hello) -> Called {
     Called {
         address,
         boot: hello.boot,
+        capabilities: capabilities(hello),
         facts: HostFacts {
             name: tidy(&hello.host_name, 253),
             kernel: tidy(&hello.kernel_release, 128),
@@ -155,6 +156,12 @@ fn called(address: String, hello: &Hello) -> Called {
             boot: Some(hello.boot.uuid()),
         },
     }
+}
+
+/// One a line: no line holds another.
+fn capabilities(hello: &Hello) -> String {
+    let lines = hello.capabilities.iter().map(|capability| tidy(capability, MAX_CAPABILITY_BYTES));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn clock(facts: &Facts) -> Option<(i64, i64)> {

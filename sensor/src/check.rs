@@ -118,7 +118,7 @@ impl From<probe::Need> for Row {
 
 impl From<Trial> for Row {
     fn from(trial: Trial) -> Self {
-        let refused = trial.refused.iter().map(|(hook, why)| format!("{}: {why}", hook.section()));
+        let refused = trial.refused.iter().map(|(hook, why)| format!("{}: {}", hook.section(), brief(why)));
         Self {
             name: trial.sight.name.into(),
             way: trial.way.map(|way| way.sections()).unwrap_or_default(),
@@ -128,6 +128,16 @@ impl From<Trial> for Row {
             blind: trial.way.map_or(trial.sight.without, |way| way.blind).into(),
             required: trial.sight.required,
         }
+    }
+}
+
+/// A refusal without the verifier's log, if there is nothing in it; else with the end of that.
+fn brief(why: &str) -> String {
+    let (told, log) = why.split_once(" Verifier output: ").unwrap_or((why, ""));
+    let says = |line: &&str| line.chars().any(char::is_alphabetic) && !line.starts_with("processed ");
+    match log.lines().rfind(says).filter(|line| !told.contains(line.trim_start_matches([':', ' ']))) {
+        Some(line) => format!("{told} {line}"),
+        None => told.trim_end_matches('.').to_owned(),
     }
 }
 
@@ -184,6 +194,15 @@ mod tests {
         let accept = Sight::all().find(|sight| sight.name == "network.accept").expect("it is there");
         let row = Row::from(Trial { sight: accept, way: accept.ways.last(), refused: Vec::new() });
         assert!(row.available && row.blind.contains("io_uring"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_one_line() {
+        let refused = "the BPF_PROG_LOAD syscall returned Operation not permitted (os error 1). Verifier output: : \
+                       Operation not permitted (os error 1)";
+        assert_eq!(brief(refused), "the BPF_PROG_LOAD syscall returned Operation not permitted (os error 1)");
+        let verified = "the BPF_PROG_LOAD syscall returned EACCES. Verifier output: 0: r1\nR1 is not a scalar\nprocessed 7 insns";
+        assert_eq!(brief(verified), "the BPF_PROG_LOAD syscall returned EACCES. R1 is not a scalar");
     }
 
     #[test]

@@ -112,8 +112,22 @@ fn body(record: &HostRecord, is_connected: bool) -> Json {
         let uncertainty_ns = record.clock_uncertainty_ns;
         put(&mut json, "clock", json!({ "offset_ns": offset_ns, "uncertainty_ns": uncertainty_ns }));
     }
+    put(&mut json, "sees", record.capabilities.as_deref().map(sees));
     put(&mut json, "revoked", record.revoked.map(|at| at.to_string()));
     json
+}
+
+/// What can be seen on a host: its sensor's lines, taken apart.
+fn sees(lines: &str) -> Json {
+    let sight = |line: &str| {
+        let (name, rest) = line.split_once('=').unwrap_or((line, ""));
+        let (way, blind) = rest.split_once("; ").unwrap_or((rest, ""));
+        let mut sight = json!({ "name": name });
+        put(&mut sight, "way", Some(way).filter(|way| !way.is_empty()));
+        put(&mut sight, "blind", Some(blind).filter(|blind| !blind.is_empty()));
+        sight
+    };
+    lines.lines().map(sight).collect()
 }
 
 fn stream(record: &Record) -> Json {

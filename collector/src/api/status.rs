@@ -195,6 +195,7 @@ mod tests {
             kernel: "6.1.0".into(),
             arch: "x86_64".into(),
             sensor_version: "0.1.0".into(),
+            capabilities: None,
             boot: None,
             clock_offset_ns: Some(0),
             clock_uncertainty_ns: Some(0),

@@ -76,6 +76,8 @@ pub struct Called {
     pub address: String,
     /// Its boot.
     pub boot: BootId,
+    /// What can be seen on it, one sight a line, as `wire::frame::sensor::Hello` has them.
+    pub capabilities: String,
     /// What else it says.
     pub facts: HostFacts,
 }
@@ -105,6 +107,8 @@ pub struct HostRecord {
     pub arch: String,
     /// The sensor's version.
     pub sensor_version: String,
+    /// What can be seen on it, one sight a line, as [`Called`] has it; none: it has not said.
+    pub capabilities: Option<String>,
     /// Its last boot.
     pub boot: Option<BootId>,
     /// The collector's clock minus the host's, in ns.
@@ -149,21 +153,22 @@ const SIGHTED: Statement = maintenance(
              kernel = coalesce(s.kernel, h.kernel),
              arch = coalesce(s.arch, h.arch),
              sensor_version = coalesce(s.sensor_version, h.sensor_version),
+             capabilities = coalesce(s.capabilities, h.capabilities),
              boot = coalesce(s.boot, h.boot),
              facts = coalesce(s.facts::jsonb, h.facts),
              clock_offset_ns = coalesce(s.clock_offset_ns, h.clock_offset_ns),
              clock_uncertainty_ns = coalesce(s.clock_uncertainty_ns, h.clock_uncertainty_ns)
          from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                     $8::uuid[], $9::text[], $10::bigint[], $11::bigint[])
+                     $8::uuid[], $9::text[], $10::bigint[], $11::bigint[], $12::text[])
              as s (id, last_seen, address, name, kernel, arch, sensor_version, boot, facts,
-                   clock_offset_ns, clock_uncertainty_ns)
+                   clock_offset_ns, clock_uncertainty_ns, capabilities)
          where h.id = s.id",
 );
 
 const ALL: Statement = maintenance(
     "host.all",
     "select id, name, tags, enrolled, certified_until, revoked, last_seen, address, kernel, arch, sensor_version,
-                boot, clock_offset_ns, clock_uncertainty_ns, facts::text as facts
+                capabilities, boot, clock_offset_ns, clock_uncertainty_ns, facts::text as facts
          from host order by name, id",
 );
 
@@ -257,6 +262,7 @@ pub async fn sighted(db: impl PgExecutor<'_>, sightings: &[Sighting]) -> Result<
         .bind(sightings.iter().map(|s| s.facts.clone()).collect::<Vec<_>>())
         .bind(sightings.iter().map(|s| s.clock.map(|c| c.0)).collect::<Vec<_>>())
         .bind(sightings.iter().map(|s| s.clock.map(|c| c.1)).collect::<Vec<_>>())
+        .bind(column(&|c| c.capabilities.clone()))
         .execute(db)
         .await?;
     Ok(())
@@ -284,6 +290,7 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<HostRecord>, StoreError>
                 kernel: row.try_get("kernel")?,
                 arch: row.try_get("arch")?,
                 sensor_version: row.try_get("sensor_version")?,
+                capabilities: row.try_get("capabilities")?,
                 boot: row.try_get::<Option<Uuid>, _>("boot")?.map(BootId::new),
                 clock_offset_ns: row.try_get("clock_offset_ns")?,
                 clock_uncertainty_ns: row.try_get("clock_uncertainty_ns")?,

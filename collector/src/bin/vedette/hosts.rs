@@ -102,7 +102,26 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
         output::line("")?;
         output::line(&ledger.show())?;
     }
+    if let Some(sees) = host.get("sees").and_then(Value::as_array).filter(|sees| !sees.is_empty()) {
+        output::line("")?;
+        output::line(&sights(sees).show())?;
+    }
     Ok(Found::Something)
+}
+
+/// What can be seen on a host, in which way, and what is not.
+fn sights(sees: &[Value]) -> Table {
+    let mut sights = Table::new(&[whole("sees", 0), whole("by", 1), cut("not seen", 8, 2)]);
+    for sight in sees {
+        let way = text(sight, "way");
+        let blind = match text(sight, "blind") {
+            blind if way.is_empty() && blind.is_empty() => "nothing of it is seen on this kernel".to_owned(),
+            blind => blind,
+        };
+        let by = if way.is_empty() { "-".to_owned() } else { way };
+        sights.push([text(sight, "name"), by, blind]);
+    }
+    sights
 }
 
 /// A host's name in a path: everything but letters, digits, `-`, `.`, `_` is percent-encoded.
