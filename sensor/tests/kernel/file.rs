@@ -60,7 +60,7 @@ fn opens_are_told_with_what_they_are_for() {
         let folder = folder();
         let path = folder.path().join("there");
         fs::write(&path, "x").unwrap();
-        let (pid, _) = run(&mut bench.command("/bin/cat").arg(&path));
+        let (pid, _) = run(bench.command("/bin/cat").arg(&path));
         let read = bench.file(pid, Kind::FILE_OPEN, &path).await;
         assert!(read.access.read && !read.access.write && !read.from_syscall);
         assert_eq!(read.inode, fs::metadata(&path).unwrap().ino());

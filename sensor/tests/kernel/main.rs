@@ -15,7 +15,7 @@ mod file;
 mod lifecycle;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod network;
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod place;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod process;
