@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 use uuid::Uuid;
-use wire::batch::Batch as Reader;
+use wire::batch::{Batch as Reader, NO_SUBJECT};
 use wire::event::{Kind, Row};
 use wire::field::Field;
 use wire::id::ProcessKey;
+use wire::subject::SubjectNumber;
 use wire::value::Value;
 
 use super::*;
