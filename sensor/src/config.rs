@@ -13,6 +13,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::redact::{Redaction, RedactionError, Redactor};
+
 /// The settings of a sensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -35,6 +37,8 @@ pub struct Config {
     pub bulk_ring_bytes: u32,
     /// Whose records the kernel leaves out.
     pub exclude: Exclude,
+    /// Which secrets in arguments are replaced.
+    pub redaction: Redaction,
     /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
     pub metrics: Option<SocketAddr>,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
@@ -80,6 +84,9 @@ struct Written {
     exclude_users: Vec<u32>,
     exclude_executables: Vec<PathBuf>,
     exclude_cgroups: Vec<PathBuf>,
+    redact: bool,
+    redact_without: Vec<String>,
+    redact_patterns: Vec<String>,
     metrics: Option<String>,
     log: String,
     log_format: LogFormat,
@@ -169,6 +176,11 @@ impl Config {
                 executables: written.exclude_executables,
                 cgroups: written.exclude_cgroups,
             },
+            redaction: usable(Redaction {
+                on: written.redact,
+                without: written.redact_without,
+                patterns: written.redact_patterns,
+            })?,
             metrics: written.metrics.map(loopback).transpose()?,
             log: written.log,
             log_format: written.log_format,
@@ -191,6 +203,9 @@ impl Written {
             exclude_users: Vec::new(),
             exclude_executables: Vec::new(),
             exclude_cgroups: Vec::new(),
+            redact: true,
+            redact_without: Vec::new(),
+            redact_patterns: Vec::new(),
             metrics: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -211,6 +226,21 @@ fn default_name(to: To, cgroup: Option<&Path>) -> String {
             let hash = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
             format!("{name}-{}", hash.get(..8).unwrap_or_default())
         }
+    }
+}
+
+/// The same, if it can be done.
+fn usable(redaction: Redaction) -> Result<Redaction, ConfigError> {
+    let wrong = |key, found, expected| Err(ConfigError::Value { key, found, expected });
+    match Redactor::new(&redaction) {
+        Ok(_) => Ok(redaction),
+        Err(RedactionError::Rule { name, known }) => {
+            wrong("redact_without", name, format!("some of {known}"))
+        }
+        Err(RedactionError::Pattern { pattern, reason }) => {
+            wrong("redact_patterns", pattern, format!("a regular expression of the regex crate: {reason}"))
+        }
+        Err(error) => wrong("redact_patterns", redaction.patterns.len().to_string(), error.to_string()),
     }
 }
 
@@ -284,12 +314,27 @@ mod tests {
             ("spool_mb = \"much\"", "spool_mb"),
             ("metrics = \"0.0.0.0:7445\"", "loopback"),
             ("metrics = \"7445\"", "127.0.0.1:7445"),
+            ("redact_without = [\"jwtt\"]", "jwt, private-key"),
+            ("redact_patterns = [\"a(b\"]", "unclosed group"),
+            ("redact = \"some\"", "redact"),
         ] {
             let error = load(toml, Flags::default()).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
         }
         load("collectors = [\"[::1]:7443\", \"a.b:1\"]", Flags::default()).unwrap();
         load("metrics = \"[::1]:7445\"", Flags::default()).unwrap();
+    }
+
+    #[test]
+    fn redaction_is_on_and_is_changed_by_rule_and_by_pattern() {
+        assert_eq!(load("", Flags::default()).unwrap().redaction, Redaction::default());
+        let toml = "redact = true\nredact_without = [\"jwt\"]\nredact_patterns = ['^--pin=(\\d+)$']";
+        let redaction = load(toml, Flags::default()).unwrap().redaction;
+        assert_eq!(
+            (redaction.on, redaction.without, redaction.patterns),
+            (true, vec!["jwt".to_owned()], vec![r"^--pin=(\d+)$".to_owned()])
+        );
+        assert!(!load("redact = false", Flags::default()).unwrap().redaction.on);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod pipeline;
 pub mod probe;
 pub mod record;
+pub mod redact;
 pub mod renew;
 pub mod run;
 pub mod seal;

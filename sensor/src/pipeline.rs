@@ -16,6 +16,7 @@ use wire::time::{BootTime, Clock};
 use crate::account::{Account, Position, Start};
 use crate::enrich::{self, Origin};
 use crate::record::{Body, Class, Image, Place, Record};
+use crate::redact::Redactor;
 use crate::seal::{Bounds, Seal, Sealer, Who};
 use crate::table::{Limits, Table};
 use crate::user::Names;
@@ -30,7 +31,7 @@ mod tests;
 const LOSS_EVERY_NS: u64 = 10_000_000_000;
 
 /// What a pipeline is made with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PipelineConfig {
     /// Whose records these are.
     pub origin: Origin,
@@ -42,12 +43,16 @@ pub struct PipelineConfig {
     pub limits: Limits,
     /// When batches are sealed.
     pub bounds: Bounds,
+    /// What replaces secrets in arguments.
+    pub redactor: Redactor,
 }
 
 /// The state between the rings and the outbox.
 pub struct Pipeline {
     origin: Origin,
     epoch: Epoch,
+    redactor: Redactor,
+    n_redacted: u64,
     table: Table,
     account: Account,
     critical: Sealer,
@@ -86,6 +91,8 @@ impl Pipeline {
         Self {
             origin: config.origin,
             epoch: config.epoch,
+            redactor: config.redactor,
+            n_redacted: 0,
             table: Table::new(config.limits),
             account: Account::new(config.start, now),
             critical: Sealer::new(Lane::Critical, config.bounds),
@@ -100,7 +107,8 @@ impl Pipeline {
 
     /// Enters a process that lives already; no event comes of it.
     pub fn seed(&mut self, image: &Image<'_>, now: BootTime) {
-        self.table.image(image, now);
+        let args = self.redact(image);
+        self.table.image(&without_secrets(image, args.as_deref()), now);
     }
 
     /// Starts to compare the table with what lives, after records were lost: [`Pipeline::seed`] every
@@ -120,9 +128,18 @@ impl Pipeline {
         if !self.account.arrived(record.at, now) {
             return;
         }
+        // From here on nothing sees the arguments as they were.
+        let args = match &record.body {
+            Body::Image(image) => self.redact(image),
+            _ => None,
+        };
+        let image = match &record.body {
+            Body::Image(image) => Some(without_secrets(image, args.as_deref())),
+            _ => None,
+        };
         let node = match &record.body {
             Body::Fork(fork) => Some(self.table.fork(fork, now)),
-            Body::Image(image) => self.table.image(image, now),
+            Body::Image(_) => image.as_ref().and_then(|image| self.table.image(image, now)),
             Body::Exit(exit) => Some(self.table.exit(exit, now)),
             Body::Connection(connection) => Some(self.table.named(connection.task, now)),
             Body::Close(close) => Some(self.table.named(close.task, now)),
@@ -131,12 +148,8 @@ impl Pipeline {
             self.account.dropped(lane, 1);
             return;
         }
-        let image = match &record.body {
-            Body::Image(image) => Some(&**image),
-            _ => None,
-        };
         let event = enrich::event(record, self.origin);
-        let who = node.map(|node| Who { node, image });
+        let who = node.map(|node| Who { node, image: image.as_ref() });
         sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
         self.seal_if_due(lane, names, now);
     }
@@ -271,9 +284,21 @@ impl Pipeline {
         &self.table
     }
 
+    /// How many images had secrets in their arguments.
+    pub fn n_redacted(&self) -> u64 {
+        self.n_redacted
+    }
+
     /// The current run of numbering.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The arguments of an image that has secrets in them.
+    fn redact(&mut self, image: &Image<'_>) -> Option<Vec<u8>> {
+        let args = self.redactor.redact(image.args)?;
+        self.n_redacted += 1;
+        Some(args)
     }
 
     fn losses(&self) -> (u64, u64) {
@@ -308,6 +333,14 @@ fn sealer<'a>(critical: &'a mut Sealer, bulk: &'a mut Sealer, lane: Lane) -> &'a
     match lane {
         Lane::Critical => critical,
         Lane::Bulk => bulk,
+    }
+}
+
+/// The image with these arguments, if some had to be replaced.
+fn without_secrets<'a>(image: &Image<'a>, args: Option<&'a [u8]>) -> Image<'a> {
+    match args {
+        Some(args) => Image { args, redacted: true, ..image.clone() },
+        None => image.clone(),
     }
 }
 

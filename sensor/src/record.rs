@@ -109,6 +109,8 @@ pub struct Image<'a> {
     pub tty: &'a [u8],
     /// Whether any of the above had to be cut.
     pub truncated: bool,
+    /// Whether secrets in the arguments were replaced.
+    pub redacted: bool,
     /// Real, effective user ids in the initial user namespace.
     pub uid: u32,
     /// See `uid`.

@@ -14,6 +14,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::outbox::{Outbox, OutboxConfig};
 use crate::probe::{Probe, ProbeConfig, ProbeError};
+use crate::redact::RedactionError;
 use crate::spool::DirError;
 use outlet::{Outlet, Shipping};
 use positions::{Kept, PositionsFile};
@@ -56,6 +57,9 @@ pub enum RunError {
     /// /proc is missing.
     #[error("cannot read the boot's id from /proc; mount /proc")]
     Boot(#[source] io::Error),
+    /// Secrets cannot be looked for.
+    #[error("cannot replace secrets in arguments")]
+    Redaction(#[from] RedactionError),
     /// The sensor's own counters cannot be served.
     #[error("cannot serve the sensor's metrics")]
     Metrics(#[from] MetricsError),
@@ -84,7 +88,7 @@ async fn print(config: &Config, boot: BootId, shutdown: &CancellationToken) -> R
         Err(_) => HostId::new(Uuid::nil()),
     };
     let outlet = Outlet::Stdout(Stdout::new(host, host::name()));
-    let mut sensor = Sensor::start(open_probe(config)?, outlet, Origin { host, boot })?;
+    let mut sensor = Sensor::start(config, open_probe(config)?, outlet, Origin { host, boot })?;
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     sensor.probe.unload()?;
@@ -99,7 +103,7 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
     let about = report::about(boot, &probe);
     let outbox = shipping.outbox.clone();
     let origin = Origin { host: identity.host, boot };
-    let mut sensor = Sensor::start(probe, Outlet::Outbox(shipping), origin)?;
+    let mut sensor = Sensor::start(config, probe, Outlet::Outbox(shipping), origin)?;
     let shared = Shared { outbox, link: sensor.link.clone(), facts: sensor.facts.subscribe(), about };
     let report = Report::start(config, identity, shared)?;
     let worked = sensor.work(shutdown).await;

@@ -119,6 +119,7 @@ impl<'a> Image<'a> {
             args_count: fixed.args_count,
             cgroup_id: fixed.cgroup_id,
             truncated: has(event::EVENT_IMAGE_TRUNCATED),
+            redacted: false,
             uid: fixed.uid,
             euid: fixed.euid,
             egid: fixed.egid,

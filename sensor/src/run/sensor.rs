@@ -19,9 +19,11 @@ use super::memory::GiveBack;
 use super::outlet::Outlet;
 use crate::account::Start;
 use crate::clock::boot_time;
+use crate::config::Config;
 use crate::enrich::Origin;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::probe::Probe;
+use crate::redact::Redactor;
 use crate::seal::Bounds;
 use crate::table::Limits;
 use crate::uplink::Link;
@@ -48,7 +50,12 @@ pub(super) struct Sensor {
 }
 
 impl Sensor {
-    pub(super) fn start(probe: Probe, mut outlet: Outlet, origin: Origin) -> Result<Self, RunError> {
+    pub(super) fn start(
+        config: &Config,
+        probe: Probe,
+        mut outlet: Outlet,
+        origin: Origin,
+    ) -> Result<Self, RunError> {
         let now = boot_time()?;
         let epoch = Epoch::new(Uuid::now_v7());
         let counters = probe.counters()?;
@@ -75,11 +82,17 @@ impl Sensor {
             shipping.kept.skipped = booked_skips;
             shipping.keep();
         }
-        let config =
-            PipelineConfig { origin, epoch, start, limits: Limits::default(), bounds: Bounds::default() };
+        let pipeline = PipelineConfig {
+            origin,
+            epoch,
+            start,
+            limits: Limits::default(),
+            bounds: Bounds::default(),
+            redactor: Redactor::new(&config.redaction)?,
+        };
         let mut sensor = Self {
             probe,
-            pipeline: Pipeline::new(config, now),
+            pipeline: Pipeline::new(pipeline, now),
             intake: Intake::default(),
             outlet,
             users: Users::new("/etc/passwd"),

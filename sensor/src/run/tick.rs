@@ -1,5 +1,6 @@
 //! What a sensor does as time passes: about once a second.
 
+use metrics::counter;
 use tracing::{info, warn};
 use uuid::Uuid;
 use wire::event::Kind;
@@ -110,6 +111,7 @@ impl Sensor {
     }
 
     fn report(&mut self, now: BootTime) {
+        counter!("sensor_image_redacted_total").absolute(self.pipeline.n_redacted());
         let sealed = Lane::ALL.iter().map(|lane| self.pipeline.next_seq(*lane)).sum::<u64>();
         let (then, before) = self.sealed_before;
         let passed_ms = now.ns().saturating_sub(then.ns()) / 1_000_000;

@@ -38,7 +38,29 @@ struct Content {
     args_bytes: u32,
     args_count: u32,
     stdio: [Stdio; 3],
-    truncated: bool,
+    cut: Cut,
+}
+
+const _: () = assert!(size_of::<Content>() == 44);
+
+/// What is missing of the strings. One byte, as there is a content for nearly every process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Cut {
+    Nothing,
+    Truncated,
+    Redacted,
+    Both,
+}
+
+impl Cut {
+    fn new(truncated: bool, redacted: bool) -> Self {
+        match (truncated, redacted) {
+            (false, false) => Self::Nothing,
+            (true, false) => Self::Truncated,
+            (false, true) => Self::Redacted,
+            (true, true) => Self::Both,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,7 +137,7 @@ impl Contents {
             args_bytes: u32::try_from(image.args_bytes).unwrap_or(u32::MAX),
             args_count: u32::try_from(image.args_count).unwrap_or(u32::MAX),
             stdio: image.stdio,
-            truncated,
+            cut: Cut::new(truncated, image.redacted),
         };
         self.content(content)
     }
@@ -179,7 +201,8 @@ impl Contents {
         image.args_bytes = content.args_bytes.into();
         image.args_count = content.args_count.into();
         image.stdio = content.stdio;
-        image.truncated = content.truncated;
+        image.truncated = matches!(content.cut, Cut::Truncated | Cut::Both);
+        image.redacted = matches!(content.cut, Cut::Redacted | Cut::Both);
         Some(image)
     }
 
