@@ -36,6 +36,7 @@ struct inode {
 	u32 i_rdev;
 	unsigned long i_ino;
 	u32 i_nlink;
+	long long i_size;
 	struct super_block *i_sb;
 };
 

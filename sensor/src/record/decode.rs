@@ -134,6 +134,8 @@ impl<'a> Image<'a> {
             },
             inode: fixed.inode,
             device: user_device(fixed.device),
+            size: fixed.size,
+            changed_ns: fixed.changed_ns,
             deleted: has(event::EVENT_IMAGE_DELETED),
             memfd: has(event::EVENT_IMAGE_MEMFD),
             writable_mount: has(event::EVENT_IMAGE_WRITABLE_MOUNT),

@@ -67,6 +67,8 @@ impl Cut {
 struct File {
     inode: u64,
     device: u64,
+    size: u64,
+    changed_ns: i64,
     executable: Id,
     deleted: bool,
     memfd: bool,
@@ -110,6 +112,8 @@ impl Contents {
         let file = File {
             inode: image.inode,
             device: image.device,
+            size: image.size,
+            changed_ns: image.changed_ns,
             executable: self.strings.intern(executable),
             deleted: image.deleted,
             memfd: image.memfd,
@@ -177,6 +181,8 @@ impl Contents {
             image.executable = self.strings.get(file.executable);
             image.inode = file.inode;
             image.device = file.device;
+            image.size = file.size;
+            image.changed_ns = file.changed_ns;
             image.deleted = file.deleted;
             image.memfd = file.memfd;
             image.writable_mount = file.writable_mount;
