@@ -7,6 +7,7 @@ pub use flags::{Flags, To};
 pub use wire::settings::ConfigError;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -39,6 +40,8 @@ pub struct Config {
     pub exclude: Exclude,
     /// Which secrets in arguments are replaced.
     pub redaction: Redaction,
+    /// Which executables are hashed; none: none.
+    pub hashing: Option<Hashing>,
     /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
     pub metrics: Option<SocketAddr>,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
@@ -56,6 +59,15 @@ pub struct Exclude {
     pub executables: Vec<PathBuf>,
     /// Those in these control groups (their directories), not in groups below.
     pub cgroups: Vec<PathBuf>,
+}
+
+/// Which executables are hashed, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashing {
+    /// Files of up to so many bytes.
+    pub max_file_bytes: u64,
+    /// So many MiB a second are read.
+    pub mib_per_second: NonZeroU32,
 }
 
 /// How the log is written.
@@ -87,6 +99,9 @@ struct Written {
     redact: bool,
     redact_without: Vec<String>,
     redact_patterns: Vec<String>,
+    hash: bool,
+    hash_max_mb: u32,
+    hash_mb_per_second: u32,
     metrics: Option<String>,
     log: String,
     log_format: LogFormat,
@@ -158,6 +173,9 @@ impl Config {
         };
         let ring =
             |key, n: u32| mib(key, n.into(), 1024).map(|bytes| u32::try_from(bytes).unwrap_or(1 << 30));
+        let max_file_bytes = mib("hash_max_mb", written.hash_max_mb.into(), 1024)?;
+        mib("hash_mb_per_second", written.hash_mb_per_second.into(), 1024)?;
+        let mib_per_second = NonZeroU32::new(written.hash_mb_per_second).unwrap_or(NonZeroU32::MIN);
         let spool = written.spool.unwrap_or_else(|| default_spool(&name));
         Ok(Self {
             home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
@@ -181,6 +199,7 @@ impl Config {
                 without: written.redact_without,
                 patterns: written.redact_patterns,
             })?,
+            hashing: written.hash.then_some(Hashing { max_file_bytes, mib_per_second }),
             metrics: written.metrics.map(loopback).transpose()?,
             log: written.log,
             log_format: written.log_format,
@@ -206,6 +225,9 @@ impl Written {
             redact: true,
             redact_without: Vec::new(),
             redact_patterns: Vec::new(),
+            hash: true,
+            hash_max_mb: 64,
+            hash_mb_per_second: 32,
             metrics: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -317,6 +339,8 @@ mod tests {
             ("redact_without = [\"jwtt\"]", "jwt, private-key"),
             ("redact_patterns = [\"a(b\"]", "unclosed group"),
             ("redact = \"some\"", "redact"),
+            ("hash_max_mb = 0", "1 to 1024"),
+            ("hash_mb_per_second = 0", "hash_mb_per_second"),
         ] {
             let error = load(toml, Flags::default()).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
@@ -335,6 +359,13 @@ mod tests {
             (true, vec!["jwt".to_owned()], vec![r"^--pin=(\d+)$".to_owned()])
         );
         assert!(!load("redact = false", Flags::default()).unwrap().redaction.on);
+    }
+
+    #[test]
+    fn executables_are_hashed_unless_that_is_switched_off() {
+        let hashing = load("hash_max_mb = 7", Flags::default()).unwrap().hashing.unwrap();
+        assert_eq!((hashing.max_file_bytes, hashing.mib_per_second.get()), (7 << 20, 32));
+        assert_eq!(load("hash = false", Flags::default()).unwrap().hashing, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use wire::time::{BootTime, Clock};
 
 use crate::account::{Account, Position, Start};
 use crate::enrich::{self, Origin};
+use crate::hash::{FileId, Request, Sha256, Skip};
 use crate::record::{Body, Class, Image, Place, Record};
 use crate::redact::Redactor;
 use crate::seal::{Bounds, Seal, Sealer, Who};
@@ -149,9 +150,23 @@ impl Pipeline {
             return;
         }
         let event = enrich::event(record, self.origin);
-        let who = node.map(|node| Who { node, image: image.as_ref() });
+        let ran = image.as_ref().filter(|image| image.just_executed).map(|_| record.time);
+        let who = node.map(|node| Who { node, image: image.as_ref(), ran });
         sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
         self.seal_if_due(lane, names, now);
+    }
+
+    /// The next executable to read for its hash.
+    pub fn next_hash_request(&mut self) -> Option<Request> {
+        self.table.hashes_mut().next_request()
+    }
+
+    /// Takes what became of such a request.
+    pub fn hashed(&mut self, file: FileId, found: Result<Sha256, Skip>) {
+        self.table.hashes_mut().answer(file, found);
+        for sealer in [&mut self.critical, &mut self.bulk] {
+            sealer.hashed(file, found.ok());
+        }
     }
 
     /// Whether the record is about a process image that no record has told of yet: perhaps one that
@@ -314,7 +329,7 @@ impl Pipeline {
 
     fn seal(&mut self, lane: Lane, names: &Names, now: BootTime) {
         if lane == Lane::Critical && self.critical.n_waiting() > 0 {
-            self.announcer.announce(&mut self.critical, &mut self.table, names);
+            self.announcer.announce(&mut self.critical, &mut self.table, names, now);
         }
         let seal = Seal {
             epoch: self.epoch,

@@ -60,6 +60,9 @@ pub enum RunError {
     /// Secrets cannot be looked for.
     #[error("cannot replace secrets in arguments")]
     Redaction(#[from] RedactionError),
+    /// Executables cannot be read.
+    #[error("cannot start the thread that reads executables")]
+    Hash(#[source] io::Error),
     /// The sensor's own counters cannot be served.
     #[error("cannot serve the sensor's metrics")]
     Metrics(#[from] MetricsError),

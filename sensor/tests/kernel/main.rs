@@ -8,6 +8,8 @@ mod bench;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod executable;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod lifecycle;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod network;
