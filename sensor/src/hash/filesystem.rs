@@ -1,7 +1,8 @@
 //! Which file systems are read from: those whose answer depends on nobody else.
 //!
 //! Pure. To ask a file for its file system (`statfs`) is to ask the file system, so that a FUSE daemon or an NFS server
-//! that hangs would hang the caller. The kernel's own list of mounts tells the same and asks nobody.
+//! that hangs would hang the caller. The kernel's own list of mounts tells the same and asks nobody. (It does not tell
+//! of what an overlay is made: one over a network's file system is read as it would be over a disk's.)
 
 /// A file system by the numbers of its device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -64,4 +64,16 @@ mod tests {
             assert_eq!(skip as usize, place, "{}", skip.name());
         }
     }
+
+    #[test]
+    fn each_is_in_the_documentation() {
+        let text = include_str!("../../../docs/sensor.md");
+        for skip in Skip::ALL {
+            assert!(
+                text.contains(&format!("| `{}` |", skip.name())),
+                "{} is not in docs/sensor.md",
+                skip.name()
+            );
+        }
+    }
 }

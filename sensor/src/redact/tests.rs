@@ -318,7 +318,8 @@ fn every_rule_compiles_and_finds_nothing_without_its_needles() {
 #[test]
 fn every_rule_is_in_the_documentation() {
     let text = include_str!("../../../docs/sensor.md");
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let (section, _) = text.split_once("## Hashes of executables").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let documented: Vec<&str> = rows.map(|(name, _)| name).collect();
     assert_eq!(documented, rule_names(), "the table of rules in docs/sensor.md");
 }
