@@ -73,9 +73,12 @@ pub enum Answer {
 pub struct Hashes {
     max_file_bytes: u64,
     fates: LruCache<FileId, Fate>,
-    wanted: VecDeque<Request>,
-    /// Asked for and not answered, those in `wanted` included.
-    n_open: usize,
+    /// What was just executed: a batch waits for it.
+    urgent: VecDeque<Request>,
+    /// What was found running, or had been told of without.
+    patient: VecDeque<Request>,
+    /// Handed out and not answered.
+    n_out: usize,
     counts: Counts,
 }
 
@@ -101,8 +104,10 @@ enum Fate {
 
 /// The most contents that are remembered: some 100 bytes each.
 const MAX_KNOWN: usize = 4096;
-/// The most that are asked for at a time.
-const MAX_OPEN: usize = 1024;
+/// The most that wait to be handed out.
+const MAX_WANTED: usize = 1024;
+/// The most that are handed out: one to read, and some that may be read first. What is urgent can overtake the others.
+const MAX_OUT: usize = 4;
 
 impl Hashes {
     /// Nothing is known, and files of up to so many bytes will be asked for; 0: none will.
@@ -111,8 +116,9 @@ impl Hashes {
             max_file_bytes,
             // Bounded by hand, as a bounded one takes all its memory at once.
             fates: LruCache::unbounded(),
-            wanted: VecDeque::new(),
-            n_open: 0,
+            urgent: VecDeque::new(),
+            patient: VecDeque::new(),
+            n_out: 0,
             counts: Counts::default(),
         }
     }
@@ -145,24 +151,29 @@ impl Hashes {
             self.skip(file, Skip::TooLarge, n_wanted);
             return Answer::Nothing;
         }
-        if self.n_open >= MAX_OPEN {
+        let queue = if request.ran.is_some() { &mut self.urgent } else { &mut self.patient };
+        if queue.len() >= MAX_WANTED {
             self.counts.skip(Skip::Busy);
             return Answer::Nothing;
         }
-        self.n_open += 1;
-        self.wanted.push_back(request);
+        queue.push_back(request);
         self.remember(file, Fate::Asked(now, n_wanted));
         Answer::Asked(now)
     }
 
-    /// The next file to read. Each must be [answered](Self::answer).
+    /// The next file to read, while few are being read. Each must be [answered](Self::answer).
     pub fn next_request(&mut self) -> Option<Request> {
-        self.wanted.pop_front()
+        if self.n_out >= MAX_OUT {
+            return None;
+        }
+        let request = self.urgent.pop_front().or_else(|| self.patient.pop_front())?;
+        self.n_out += 1;
+        Some(request)
     }
 
     /// Takes what became of a request.
     pub fn answer(&mut self, file: FileId, found: Result<Sha256, Skip>) {
-        self.n_open = self.n_open.saturating_sub(1);
+        self.n_out = self.n_out.saturating_sub(1);
         match found {
             Ok(sha256) => {
                 self.counts.hashed += 1;
@@ -294,20 +305,39 @@ mod tests {
     }
 
     #[test]
+    fn what_was_just_executed_overtakes_what_was_found_running() {
+        let mut hashes = Hashes::new(100);
+        for inode in 1..=6 {
+            want(&mut hashes, file(inode, 1));
+        }
+        hashes.ask(Request { ran: Some(NOW), ..request(file(9, 1)) }, NOW);
+        let mut out = Vec::new();
+        let mut take =
+            |hashes: &mut Hashes| out.push(hashes.next_request().map_or(0, |request| request.file.inode));
+        (0..5).for_each(|_| take(&mut hashes));
+        hashes.answer(file(9, 1), Err(Skip::Gone));
+        hashes.ask(Request { ran: Some(NOW), ..request(file(8, 1)) }, NOW);
+        take(&mut hashes);
+        hashes.answer(file(1, 1), Err(Skip::Gone));
+        take(&mut hashes);
+        assert_eq!(out, [9, 1, 2, 3, 0, 8, 4]);
+    }
+
+    #[test]
     fn what_waits_and_what_is_remembered_is_bounded() {
         let mut hashes = Hashes::new(100);
-        for inode in 1..=MAX_OPEN as u64 + 10 {
+        for inode in 1..=MAX_WANTED as u64 + 10 {
             want(&mut hashes, file(inode, 1));
         }
         assert_eq!(skipped(&hashes, Skip::Busy), 10);
-        assert_eq!(hashes.wanted.len(), MAX_OPEN);
+        assert_eq!(hashes.patient.len(), MAX_WANTED);
         for inode in 1..=2 * MAX_KNOWN as u64 {
             want(&mut hashes, file(inode, 1));
             while let Some(request) = hashes.next_request() {
                 hashes.answer(request.file, Ok(Sha256::new([0; 32])));
             }
         }
-        assert_eq!((hashes.fates.len(), hashes.n_open), (MAX_KNOWN, 0));
+        assert_eq!((hashes.fates.len(), hashes.n_out), (MAX_KNOWN, 0));
     }
 
     #[test]

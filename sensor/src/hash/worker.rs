@@ -1,5 +1,7 @@
-//! The thread that reads executables: one file at a time, at a low priority, so many bytes a second.
+//! The thread that reads executables: one file at a time, at a low priority, so many bytes a second. A shorter file
+//! that is asked for meanwhile is read first, so that a long one does not make all others miss their batches.
 
+use std::collections::VecDeque;
 use std::io::{self, Read as _, Seek as _};
 use std::num::NonZeroU32;
 use std::sync::mpsc;
@@ -39,6 +41,9 @@ pub struct Worker {
 }
 
 struct Reader {
+    requests: mpsc::Receiver<Request>,
+    /// Taken out of there, and not shorter than what was being read.
+    later: VecDeque<Request>,
     max_bytes: u64,
     rate: DefaultDirectRateLimiter,
     tick: Tick,
@@ -51,11 +56,13 @@ impl Worker {
     /// # Errors
     /// When the system has no more threads.
     pub fn start(max_file_bytes: u64, mib_per_second: NonZeroU32) -> io::Result<Self> {
-        let (requests, asked) = mpsc::channel::<Request>();
+        let (requests, asked) = mpsc::channel();
         let (sender, answers) = unbounded_channel();
         let kib = mib_per_second.saturating_mul(NonZeroU32::new(1024).unwrap_or(NonZeroU32::MIN));
         let step = clock_getres(ClockId::CLOCK_REALTIME_COARSE).map_err(io::Error::from)?;
-        let mut reader = Reader {
+        let reader = Reader {
+            requests: asked,
+            later: VecDeque::new(),
             max_bytes: max_file_bytes,
             rate: RateLimiter::direct(Quota::per_second(kib)),
             tick: Tick::new(i64::try_from(Duration::from(step).as_nanos()).unwrap_or(i64::MAX)),
@@ -65,17 +72,12 @@ impl Worker {
             if let Err(error) = rustix::process::setpriority_process(None, NICE) {
                 warn!(%error, "executables are read at the priority of everything else");
             }
-            for request in asked {
-                let answer = reader.hash(&request);
-                if reader.answers.send((request.file, answer)).is_err() {
-                    break;
-                }
-            }
+            reader.run();
         })?;
         Ok(Self { requests, answers })
     }
 
-    /// Hands it a file to read. How many wait is the caller's to bound.
+    /// Hands it a file to read, after those that it has been handed. How many these are is the caller's to bound.
     pub fn ask(&self, request: Request) {
         let file = request.file;
         if self.requests.send(request).is_err() {
@@ -99,6 +101,30 @@ impl Worker {
 }
 
 impl Reader {
+    fn run(mut self) {
+        while !self.answers.is_closed() {
+            let Some(request) = self.later.pop_front().or_else(|| self.requests.recv().ok()) else { return };
+            self.serve(&request);
+        }
+    }
+
+    fn serve(&mut self, request: &Request) {
+        let answer = self.hash(request);
+        // Nobody waits for it any more when the sensor ends.
+        let _ = self.answers.send((request.file, answer));
+    }
+
+    /// Reads first what is asked for by now and is shorter than what is left of this one.
+    fn let_pass(&mut self, n_left: u64) {
+        while let Ok(request) = self.requests.try_recv() {
+            if request.file.size < n_left {
+                self.serve(&request);
+            } else {
+                self.later.push_back(request);
+            }
+        }
+    }
+
     fn hash(&mut self, request: &Request) -> Result<Sha256, Skip> {
         let Found { mut file, mut stat, runs } = find(request, self.tick)?;
         for _ in 0..2 {
@@ -124,11 +150,12 @@ impl Reader {
     }
 
     /// The hash of the file from its start; `None` if it is not of this length.
-    fn read(&self, file: &mut std::fs::File, size: u64) -> Result<Option<Sha256>, Skip> {
+    fn read(&mut self, file: &mut std::fs::File, size: u64) -> Result<Option<Sha256>, Skip> {
         let mut context = digest::Context::new(&digest::SHA256);
         let mut chunk = vec![0; CHUNK_BYTES.min(size.saturating_add(1)) as usize];
         let mut n_read = 0;
         loop {
+            self.let_pass(size.saturating_sub(n_read));
             self.pay(CHUNK_BYTES.min(size.saturating_sub(n_read)));
             let n = match file.read(&mut chunk) {
                 Ok(n) => n,

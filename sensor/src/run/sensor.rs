@@ -194,10 +194,10 @@ async fn answered(hasher: &mut Option<Worker>) -> Option<Answered> {
 
 /// Brings what was asked for to the thread that reads, and its answers back.
 fn exchange(hasher: &mut Worker, pipeline: &mut Pipeline) {
-    while let Some(request) = pipeline.next_hash_request() {
-        hasher.ask(request);
-    }
     while let Some((file, found)) = hasher.next_answer() {
         pipeline.hashed(file, found);
+    }
+    while let Some(request) = pipeline.next_hash_request() {
+        hasher.ask(request);
     }
 }

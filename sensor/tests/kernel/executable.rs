@@ -82,11 +82,11 @@ impl Sensor {
             self.pipeline.take(&record, &names, now);
             self.n_taken += 1;
         }
-        while let Some(request) = self.pipeline.next_hash_request() {
-            self.worker.ask(request);
-        }
         while let Some((file, found)) = self.worker.next_answer() {
             self.pipeline.hashed(file, found);
+        }
+        while let Some(request) = self.pipeline.next_hash_request() {
+            self.worker.ask(request);
         }
         self.pipeline.seal_due(&names, now);
         while let Some(ready) = self.pipeline.next_batch() {

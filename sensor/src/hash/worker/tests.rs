@@ -176,6 +176,20 @@ fn what_is_larger_than_it_seemed_or_no_file_of_a_disk_is_skipped() {
 }
 
 #[test]
+fn a_short_file_overtakes_a_long_one() {
+    let (long, short) = (Program::new(), Program::new());
+    fs::OpenOptions::new().write(true).open(&long.path).unwrap().set_len(60 << 20).unwrap();
+    let (long_runs, short_runs) = (long.run(), short.run());
+    let mut worker = Worker::start(64 << 20, NonZeroU32::MIN).unwrap();
+    // A minute's work, of which nobody waits for the end.
+    worker.ask(request(&long, long_runs.0.id()));
+    let request = request(&short, short_runs.0.id());
+    worker.ask(request.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(worker.answered()).unwrap().0, request.file);
+}
+
+#[test]
 fn no_more_is_read_in_a_second_than_is_allowed() {
     let program = Program::new();
     let running = program.run();
