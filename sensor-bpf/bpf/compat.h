@@ -69,6 +69,44 @@ static __always_inline s32 compat__error(s64 returned)
 	return 0;
 }
 
+struct timespec64 {
+	long long tv_sec;
+	long tv_nsec;
+} __attribute__((preserve_access_index));
+
+/* inode.i_ctime became __i_ctime in 6.6 (13bc24457850), and two numbers in 6.11 (3aa63a569c64). */
+struct inode___old {
+	struct timespec64 i_ctime;
+} __attribute__((preserve_access_index));
+
+struct inode___6_6 {
+	struct timespec64 __i_ctime;
+} __attribute__((preserve_access_index));
+
+struct inode___6_11 {
+	long long i_ctime_sec;
+	u32 i_ctime_nsec;
+} __attribute__((preserve_access_index));
+
+/* Since 6.13 the upper bit of the nanoseconds tells whether anybody has asked for them. */
+#define I_CTIME_QUERIED (1U << 31)
+
+/* When the inode was changed last, in ns since 1970, as statx(2) gives it. */
+static __always_inline long long compat__inode_changed_ns(struct inode *inode)
+{
+	struct inode___6_11 *split = (void *)inode;
+	struct inode___6_6 *renamed = (void *)inode;
+	struct inode___old *old = (void *)inode;
+
+	if (bpf_core_field_exists(split->i_ctime_sec))
+		return BPF_CORE_READ(split, i_ctime_sec) * 1000000000LL +
+		       (BPF_CORE_READ(split, i_ctime_nsec) & ~I_CTIME_QUERIED);
+	if (bpf_core_field_exists(renamed->__i_ctime))
+		return BPF_CORE_READ(renamed, __i_ctime.tv_sec) * 1000000000LL +
+		       BPF_CORE_READ(renamed, __i_ctime.tv_nsec);
+	return BPF_CORE_READ(old, i_ctime.tv_sec) * 1000000000LL + BPF_CORE_READ(old, i_ctime.tv_nsec);
+}
+
 /* The system call that is returning: its number, whether it is a 32-bit one, and its arguments. */
 #if defined(__TARGET_ARCH_x86)
 #define TS_COMPAT 0x0002

@@ -92,6 +92,8 @@ struct event_image {
 	__u64 capabilities;	/* effective */
 	__u64 inode;
 	__u64 device;		/* the kernel's dev_t: major << 20 | minor */
+	__u64 size;		/* of the executable */
+	__s64 changed_ns;	/* when the executable was changed last (ctime), since 1970 */
 	__u64 cgroup_id;
 	__u32 uid;
 	__u32 euid;

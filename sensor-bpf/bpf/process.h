@@ -70,6 +70,8 @@ static __always_inline void process__fill_file(struct scratch *s, u32 slot, stru
 
 	image->inode = BPF_CORE_READ(inode, i_ino);
 	image->device = BPF_CORE_READ(sb, s_dev);
+	image->size = BPF_CORE_READ(inode, i_size);
+	image->changed_ns = compat__inode_changed_ns(inode);
 	if (BPF_CORE_READ(inode, i_nlink) == 0 || !BPF_CORE_READ(dentry, d_hash.pprev))
 		image->flags |= EVENT_IMAGE_DELETED;
 	if (BPF_CORE_READ(sb, s_magic) == TMPFS_MAGIC && BPF_CORE_READ(sb, s_flags) & SB_KERNMOUNT)

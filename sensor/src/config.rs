@@ -7,6 +7,7 @@ pub use flags::{Flags, To};
 pub use wire::settings::ConfigError;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -14,6 +15,7 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::record::PerClass;
+use crate::redact::{Redaction, RedactionError, Redactor};
 
 /// The settings of a sensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub struct Config {
     pub collection: Option<PathBuf>,
     /// Whose records the kernel leaves out.
     pub exclude: Exclude,
+    /// Which secrets in arguments are replaced.
+    pub redaction: Redaction,
+    /// Which executables are hashed; none: none.
+    pub hashing: Option<Hashing>,
     /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
     pub metrics: Option<SocketAddr>,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
@@ -54,6 +60,15 @@ pub struct Exclude {
     pub executables: Vec<PathBuf>,
     /// Those in these control groups (their directories), not in groups below.
     pub cgroups: Vec<PathBuf>,
+}
+
+/// Which executables are hashed, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashing {
+    /// Files of up to so many bytes.
+    pub max_file_bytes: u64,
+    /// So many MiB a second are read.
+    pub mib_per_second: NonZeroU32,
 }
 
 /// How the log is written.
@@ -84,6 +99,12 @@ struct Written {
     exclude_users: Vec<u32>,
     exclude_executables: Vec<PathBuf>,
     exclude_cgroups: Vec<PathBuf>,
+    redact: bool,
+    redact_without: Vec<String>,
+    redact_patterns: Vec<String>,
+    hash: bool,
+    hash_max_mb: u32,
+    hash_mb_per_second: u32,
     metrics: Option<String>,
     log: String,
     log_format: LogFormat,
@@ -155,6 +176,9 @@ impl Config {
         };
         let ring =
             |key, n: u32| mib(key, n.into(), 1024).map(|bytes| u32::try_from(bytes).unwrap_or(1 << 30));
+        let max_file_bytes = mib("hash_max_mb", written.hash_max_mb.into(), 1024)?;
+        mib("hash_mb_per_second", written.hash_mb_per_second.into(), 1024)?;
+        let mib_per_second = NonZeroU32::new(written.hash_mb_per_second).unwrap_or(NonZeroU32::MIN);
         let spool = written.spool.unwrap_or_else(|| default_spool(&name));
         Ok(Self {
             home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
@@ -177,6 +201,12 @@ impl Config {
                 executables: written.exclude_executables,
                 cgroups: written.exclude_cgroups,
             },
+            redaction: usable(Redaction {
+                on: written.redact,
+                without: written.redact_without,
+                patterns: written.redact_patterns,
+            })?,
+            hashing: written.hash.then_some(Hashing { max_file_bytes, mib_per_second }),
             metrics: written.metrics.map(loopback).transpose()?,
             log: written.log,
             log_format: written.log_format,
@@ -201,6 +231,12 @@ impl Written {
             exclude_users: Vec::new(),
             exclude_executables: Vec::new(),
             exclude_cgroups: Vec::new(),
+            redact: true,
+            redact_without: Vec::new(),
+            redact_patterns: Vec::new(),
+            hash: true,
+            hash_max_mb: 64,
+            hash_mb_per_second: 32,
             metrics: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -221,6 +257,21 @@ fn default_name(to: To, cgroup: Option<&Path>) -> String {
             let hash = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
             format!("{name}-{}", hash.get(..8).unwrap_or_default())
         }
+    }
+}
+
+/// The same, if it can be done.
+fn usable(redaction: Redaction) -> Result<Redaction, ConfigError> {
+    let wrong = |key, found, expected| Err(ConfigError::Value { key, found, expected });
+    match Redactor::new(&redaction) {
+        Ok(_) => Ok(redaction),
+        Err(RedactionError::Rule { name, known }) => {
+            wrong("redact_without", name, format!("some of {known}"))
+        }
+        Err(RedactionError::Pattern { pattern, reason }) => {
+            wrong("redact_patterns", pattern, format!("a regular expression of the regex crate: {reason}"))
+        }
+        Err(error) => wrong("redact_patterns", redaction.patterns.len().to_string(), error.to_string()),
     }
 }
 
@@ -296,12 +347,36 @@ mod tests {
             ("spool_mb = \"much\"", "spool_mb"),
             ("metrics = \"0.0.0.0:7445\"", "loopback"),
             ("metrics = \"7445\"", "127.0.0.1:7445"),
+            ("redact_without = [\"jwtt\"]", "jwt, private-key"),
+            ("redact_patterns = [\"a(b\"]", "unclosed group"),
+            ("redact = \"some\"", "redact"),
+            ("hash_max_mb = 0", "1 to 1024"),
+            ("hash_mb_per_second = 0", "hash_mb_per_second"),
         ] {
             let error = load(toml, Flags::default()).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
         }
         load("collectors = [\"[::1]:7443\", \"a.b:1\"]", Flags::default()).unwrap();
         load("metrics = \"[::1]:7445\"", Flags::default()).unwrap();
+    }
+
+    #[test]
+    fn redaction_is_on_and_is_changed_by_rule_and_by_pattern() {
+        assert_eq!(load("", Flags::default()).unwrap().redaction, Redaction::default());
+        let toml = "redact = true\nredact_without = [\"jwt\"]\nredact_patterns = ['^--pin=(\\d+)$']";
+        let redaction = load(toml, Flags::default()).unwrap().redaction;
+        assert_eq!(
+            (redaction.on, redaction.without, redaction.patterns),
+            (true, vec!["jwt".to_owned()], vec![r"^--pin=(\d+)$".to_owned()])
+        );
+        assert!(!load("redact = false", Flags::default()).unwrap().redaction.on);
+    }
+
+    #[test]
+    fn executables_are_hashed_unless_that_is_switched_off() {
+        let hashing = load("hash_max_mb = 7", Flags::default()).unwrap().hashing.unwrap();
+        assert_eq!((hashing.max_file_bytes, hashing.mib_per_second.get()), (7 << 20, 32));
+        assert_eq!(load("hash = false", Flags::default()).unwrap().hashing, None);
     }
 
     #[test]

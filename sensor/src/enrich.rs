@@ -79,6 +79,9 @@ pub fn subject(image: &Image<'_>, names: &Names) -> Row {
     row.set(Field::ProcessCapabilities, image.capabilities);
     row.set(Field::ProcessInteractive, !image.tty.is_empty());
     row.set(Field::ProcessTruncated, image.truncated);
+    if image.redacted {
+        row.set(Field::ProcessRedacted, true);
+    }
     if !image.executable.is_empty() {
         row.set(Field::ProcessImageInode, image.inode);
         row.set(Field::ProcessImageDevice, image.device);

@@ -15,7 +15,9 @@ use wire::time::{BootTime, Clock};
 
 use crate::account::{Account, Position, Start};
 use crate::enrich::{self, Origin};
+use crate::hash::{FileId, Request, Sha256, Skip};
 use crate::record::{Body, Class, Image, Place, Record};
+use crate::redact::Redactor;
 use crate::seal::{Bounds, Seal, Sealer, Who};
 use crate::table::{Limits, Table};
 use crate::user::Names;
@@ -30,7 +32,7 @@ mod tests;
 const LOSS_EVERY_NS: u64 = 10_000_000_000;
 
 /// What a pipeline is made with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PipelineConfig {
     /// Whose records these are.
     pub origin: Origin,
@@ -44,6 +46,8 @@ pub struct PipelineConfig {
     pub bounds: Bounds,
     /// The digest of the collection that decides what the kernel hands over.
     pub collection: [u8; 16],
+    /// What replaces secrets in arguments.
+    pub redactor: Redactor,
 }
 
 /// The state between the rings and the outbox.
@@ -51,6 +55,8 @@ pub struct Pipeline {
     origin: Origin,
     collection: [u8; 16],
     epoch: Epoch,
+    redactor: Redactor,
+    n_redacted: u64,
     table: Table,
     account: Account,
     critical: Sealer,
@@ -90,6 +96,8 @@ impl Pipeline {
             origin: config.origin,
             collection: config.collection,
             epoch: config.epoch,
+            redactor: config.redactor,
+            n_redacted: 0,
             table: Table::new(config.limits),
             account: Account::new(config.start, now),
             critical: Sealer::new(Lane::Critical, config.bounds),
@@ -104,7 +112,8 @@ impl Pipeline {
 
     /// Enters a process that lives already; no event comes of it.
     pub fn seed(&mut self, image: &Image<'_>, now: BootTime) {
-        self.table.image(image, now);
+        let args = self.redact(image);
+        self.table.image(&without_secrets(image, args.as_deref()), now);
     }
 
     /// Starts to compare the table with what lives, after records were lost: [`Pipeline::seed`] every
@@ -124,9 +133,18 @@ impl Pipeline {
         if !self.account.arrived(record.at, now) {
             return;
         }
+        // From here on nothing sees the arguments as they were.
+        let args = match &record.body {
+            Body::Image(image) => self.redact(image),
+            _ => None,
+        };
+        let image = match &record.body {
+            Body::Image(image) => Some(without_secrets(image, args.as_deref())),
+            _ => None,
+        };
         let node = match &record.body {
             Body::Fork(fork) => Some(self.table.fork(fork, now)),
-            Body::Image(image) => self.table.image(image, now),
+            Body::Image(_) => image.as_ref().and_then(|image| self.table.image(image, now)),
             Body::Exit(exit) => Some(self.table.exit(exit, now)),
             body => body.actor().map(|task| self.table.named(task, now)),
         };
@@ -134,19 +152,29 @@ impl Pipeline {
             self.account.dropped(lane, 1);
             return;
         }
-        let image = match &record.body {
-            Body::Image(image) => Some(&**image),
-            _ => None,
-        };
         let target = match &record.body {
             Body::Target(target) => self.table.find(target.target),
             _ => None,
         };
         let executable = target.map(|node| self.table.executable(node)).unwrap_or_default();
         let event = enrich::event(record, executable, self.origin);
-        let who = node.map(|node| Who { node, image });
+        let ran = image.as_ref().filter(|image| image.just_executed).map(|_| record.time);
+        let who = node.map(|node| Who { node, image: image.as_ref(), ran });
         sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
         self.seal_if_due(lane, names, now);
+    }
+
+    /// The next executable to read for its hash.
+    pub fn next_hash_request(&mut self) -> Option<Request> {
+        self.table.hashes_mut().next_request()
+    }
+
+    /// Takes what became of such a request.
+    pub fn hashed(&mut self, file: FileId, found: Result<Sha256, Skip>) {
+        self.table.hashes_mut().answer(file, found);
+        for sealer in [&mut self.critical, &mut self.bulk] {
+            sealer.hashed(file, found.ok());
+        }
     }
 
     /// Whether the record is about a process image that no record has told of yet: perhaps one that
@@ -274,9 +302,21 @@ impl Pipeline {
         &self.table
     }
 
+    /// How many images had secrets in their arguments.
+    pub fn n_redacted(&self) -> u64 {
+        self.n_redacted
+    }
+
     /// The current run of numbering.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The arguments of an image that has secrets in them.
+    fn redact(&mut self, image: &Image<'_>) -> Option<Vec<u8>> {
+        let args = self.redactor.redact(image.args)?;
+        self.n_redacted += 1;
+        Some(args)
     }
 
     fn losses(&self) -> (u64, u64) {
@@ -292,7 +332,7 @@ impl Pipeline {
 
     fn seal(&mut self, lane: Lane, names: &Names, now: BootTime) {
         if lane == Lane::Critical && self.critical.n_waiting() > 0 {
-            self.announcer.announce(&mut self.critical, &mut self.table, names);
+            self.announcer.announce(&mut self.critical, &mut self.table, names, now);
         }
         let seal = Seal {
             epoch: self.epoch,
@@ -313,5 +353,13 @@ fn sealer<'a>(critical: &'a mut Sealer, bulk: &'a mut Sealer, lane: Lane) -> &'a
     match lane {
         Lane::Critical => critical,
         Lane::Bulk => bulk,
+    }
+}
+
+/// The image with these arguments, if some had to be replaced.
+fn without_secrets<'a>(image: &Image<'a>, args: Option<&'a [u8]>) -> Image<'a> {
+    match args {
+        Some(args) => Image { args, redacted: true, ..image.clone() },
+        None => image.clone(),
     }
 }

@@ -175,6 +175,8 @@ pub struct Image<'a> {
     pub tty: &'a [u8],
     /// Whether any of the above had to be cut.
     pub truncated: bool,
+    /// Whether secrets in the arguments were replaced.
+    pub redacted: bool,
     /// Real, effective user ids in the initial user namespace.
     pub uid: u32,
     /// See `uid`.
@@ -193,6 +195,10 @@ pub struct Image<'a> {
     pub inode: u64,
     /// The executable's device, as `new_encode_dev` gives it to user space.
     pub device: u64,
+    /// The executable's length in bytes.
+    pub size: u64,
+    /// When the executable was changed last (ctime), in ns since 1970.
+    pub changed_ns: i64,
     /// The executable had no link left.
     pub deleted: bool,
     /// The executable lives in memory only (memfd).

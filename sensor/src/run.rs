@@ -16,6 +16,7 @@ use crate::metrics::{Metrics, MetricsError};
 use crate::outbox::{Outbox, OutboxConfig};
 use crate::plan::Collection;
 use crate::probe::{Probe, ProbeConfig, ProbeError};
+use crate::redact::RedactionError;
 use crate::spool::DirError;
 use outlet::{Outlet, Shipping};
 use positions::{Kept, PositionsFile};
@@ -61,6 +62,12 @@ pub enum RunError {
     /// /proc is missing.
     #[error("cannot read the boot's id from /proc; mount /proc")]
     Boot(#[source] io::Error),
+    /// Secrets cannot be looked for.
+    #[error("cannot replace secrets in arguments")]
+    Redaction(#[from] RedactionError),
+    /// Executables cannot be read.
+    #[error("cannot start the thread that reads executables")]
+    Hash(#[source] io::Error),
     /// The sensor's own counters cannot be served.
     #[error("cannot serve the sensor's metrics")]
     Metrics(#[from] MetricsError),
@@ -91,7 +98,7 @@ async fn print(config: &Config, boot: BootId, shutdown: &CancellationToken) -> R
     let outlet = Outlet::Stdout(Stdout::new(host, host::name()));
     let collection = collection::load(config.collection.as_deref())?;
     let probe = open_probe(config, &collection)?;
-    let mut sensor = Sensor::start(probe, outlet, Origin { host, boot }, collection.digest())?;
+    let mut sensor = Sensor::start(config, probe, outlet, Origin { host, boot }, collection.digest())?;
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     sensor.probe.unload()?;
@@ -107,7 +114,7 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
     let about = report::about(boot, &probe);
     let outbox = shipping.outbox.clone();
     let origin = Origin { host: identity.host, boot };
-    let mut sensor = Sensor::start(probe, Outlet::Outbox(shipping), origin, collection.digest())?;
+    let mut sensor = Sensor::start(config, probe, Outlet::Outbox(shipping), origin, collection.digest())?;
     let shared = Shared { outbox, link: sensor.link.clone(), facts: sensor.facts.subscribe(), about };
     let report = Report::start(config, identity, shared)?;
     let worked = sensor.work(shutdown).await;

@@ -4,18 +4,24 @@
 //! subject table, with its parent and its ancestors. What the stream has not told about a process
 //! yet it tells now in full, marked new; what it has told before is entered with no more than a
 //! search needs (a parent's executable and arguments, a distant ancestor's executable).
+//!
+//! The hash of an executable that runs for the first time comes a moment later: a batch waits a little for it, and its
+//! subjects are given it then.
 
 use std::collections::HashMap;
 
 use wire::batch::{Boundary, Builder};
 use wire::event::Event;
+use wire::field::Field;
 use wire::frame::data::Batch;
 use wire::id::{BootId, Epoch, Lane};
 use wire::ledger::Ledger;
 use wire::subject::{Subject, SubjectNumber};
 use wire::time::{BootTime, Clock};
+use wire::value::Value;
 
 use crate::enrich;
+use crate::hash::{Answer, FileId, Sha256};
 use crate::record::{Image, Task};
 use crate::table::{Node, Table};
 use crate::user::Names;
@@ -33,11 +39,13 @@ pub struct Bounds {
     pub bytes: usize,
     /// When its first event has waited so long, in ns.
     pub wait_ns: u64,
+    /// How much longer at most if hashes are being made, in ns; and how long since one was asked for.
+    pub hash_wait_ns: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { events: 4096, bytes: 1 << 20, wait_ns: 500_000_000 }
+        Self { events: 4096, bytes: 1 << 20, wait_ns: 500_000_000, hash_wait_ns: 250_000_000 }
     }
 }
 
@@ -49,6 +57,10 @@ pub struct Sealer {
     entered: HashMap<Task, Entered>,
     next_seq: u64,
     waiting_since: Option<BootTime>,
+    /// Subjects whose hash is being made.
+    unhashed: Vec<(FileId, SubjectNumber)>,
+    /// When the latest of these was asked for.
+    asked: BootTime,
 }
 
 /// Whom an event is about.
@@ -58,6 +70,8 @@ pub struct Who<'a> {
     pub node: Node,
     /// What it runs, where the record itself tells; else what the table kept of it.
     pub image: Option<&'a Image<'a>>,
+    /// When it was executed, if the event is about just that.
+    pub ran: Option<BootTime>,
 }
 
 /// What a sealed batch says beside its events.
@@ -102,6 +116,8 @@ impl Sealer {
             entered: HashMap::new(),
             next_seq: 0,
             waiting_since: None,
+            unhashed: Vec::new(),
+            asked: BootTime::default(),
         }
     }
 
@@ -114,14 +130,25 @@ impl Sealer {
         names: &Names,
         now: BootTime,
     ) {
-        let subject = who.and_then(|who| self.enter(who, false, table, names));
+        let subject = who.and_then(|who| self.enter(who, false, table, names, now));
         self.builder.push(event, subject);
         self.waiting_since.get_or_insert(now);
     }
 
     /// Tells all about a process once more, though no event of this batch is about it.
-    pub fn announce(&mut self, node: Node, table: &mut Table, names: &Names) {
-        self.enter(Who { node, image: None }, true, table, names);
+    pub fn announce(&mut self, node: Node, table: &mut Table, names: &Names, now: BootTime) {
+        self.enter(Who { node, image: None, ran: None }, true, table, names, now);
+    }
+
+    /// Gives the subjects that wait for it the hash of the file that they run; `None`: there will be none.
+    pub fn hashed(&mut self, file: FileId, sha256: Option<Sha256>) {
+        let Self { unhashed, builder, .. } = self;
+        unhashed.retain(|(other, number)| {
+            if let Some(sha256) = sha256.filter(|_| *other == file) {
+                builder.amend(*number, Field::ProcessHashSha256, &hex(sha256));
+            }
+            *other != file
+        });
     }
 
     /// Whether the batch should be sealed now.
@@ -131,7 +158,13 @@ impl Sealer {
 
     /// When the batch must be sealed at the latest; `None` while no event waits.
     pub fn due(&self) -> Option<BootTime> {
-        self.waiting_since.map(|since| BootTime::from_ns(since.ns().saturating_add(self.bounds.wait_ns)))
+        let due = self.waiting_since?.ns().saturating_add(self.bounds.wait_ns);
+        if self.unhashed.is_empty() {
+            return Some(BootTime::from_ns(due));
+        }
+        let wait = self.bounds.hash_wait_ns;
+        let hashed = self.asked.ns().saturating_add(wait).min(due.saturating_add(wait));
+        Some(BootTime::from_ns(due.max(hashed)))
     }
 
     /// Whether no more should go into this batch.
@@ -164,16 +197,14 @@ impl Sealer {
             collection: seal.collection,
         });
         self.next_seq += u64::from(n_events);
-        self.entered.clear();
-        self.waiting_since = None;
+        self.forget();
         Some(Batch { first_seq, n_events, sealed })
     }
 
     /// Starts a new stream. What waits must be sealed by then.
     pub fn begin_stream(&mut self, table: &mut Table) {
         self.builder.clear();
-        self.entered.clear();
-        self.waiting_since = None;
+        self.forget();
         self.next_seq = 0;
         table.forget_announced(self.lane);
     }
@@ -188,12 +219,21 @@ impl Sealer {
         self.builder.n_events()
     }
 
+    /// Forgets what belongs to the batch that was sealed.
+    fn forget(&mut self) {
+        self.entered.clear();
+        self.unhashed.clear();
+        self.waiting_since = None;
+        self.asked = BootTime::default();
+    }
+
     fn enter(
         &mut self,
         who: Who<'_>,
         again: bool,
         table: &mut Table,
         names: &Names,
+        now: BootTime,
     ) -> Option<SubjectNumber> {
         let task = table.task(who.node)?;
         let known = self.entered.get(&task).copied();
@@ -217,28 +257,44 @@ impl Sealer {
         for (node, task, wanted) in missing.into_iter().rev() {
             let is_new = table.announce(node, self.lane);
             let detail = if is_new { Detail::Full } else { wanted };
+            let hash = (detail == Detail::Full).then(|| table.hash(node, None, now)).flatten();
             let row = match (detail, table.view(node)) {
                 (Detail::Executable, _) => enrich::ancestor(table.executable(node)),
                 (Detail::Arguments, Some(image)) => enrich::parent(&image),
                 (Detail::Full, Some(image)) => enrich::subject(&image, names),
                 (_, None) => Default::default(),
             };
-            parent = Some(self.add(
-                task,
-                detail,
-                Subject { key: task.key, image: task.image, parent, is_new, row },
-            ));
+            let subject = Subject { key: task.key, image: task.image, parent, is_new, row };
+            parent = Some(self.add(task, detail, subject, hash));
         }
         let is_new = table.announce(who.node, self.lane) || again;
+        let hash = table.hash(who.node, who.ran, now);
         let view = who.image.cloned().or_else(|| table.view(who.node));
         let row = view.map(|image| enrich::subject(&image, names)).unwrap_or_default();
         let subject = Subject { key: task.key, image: task.image, parent, is_new, row };
-        Some(self.add(task, Detail::Full, subject))
+        Some(self.add(task, Detail::Full, subject, hash))
     }
 
-    fn add(&mut self, task: Task, detail: Detail, subject: Subject) -> SubjectNumber {
+    fn add(
+        &mut self,
+        task: Task,
+        detail: Detail,
+        mut subject: Subject,
+        hash: Option<(FileId, Answer)>,
+    ) -> SubjectNumber {
+        if let Some((_, Answer::Is(sha256))) = hash {
+            subject.row.set(Field::ProcessHashSha256, hex(sha256));
+        }
         let number = self.builder.subject(&subject);
+        if let Some((file, Answer::Asked(since))) = hash {
+            self.unhashed.push((file, number));
+            self.asked = self.asked.max(since);
+        }
         self.entered.insert(task, Entered { number, detail, is_new: subject.is_new });
         number
     }
+}
+
+fn hex(sha256: Sha256) -> Value {
+    Value::Keyword(sha256.to_string().into())
 }

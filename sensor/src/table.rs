@@ -18,11 +18,13 @@ use wire::id::{Lane, ProcessKey};
 use wire::limits::MAX_ANCESTORS;
 use wire::time::BootTime;
 
+use crate::hash::Hashes;
 use crate::record::{Exit, Fork, Image, Task};
 use content::Contents;
 use pool::Id;
 
 mod content;
+mod executable;
 mod pool;
 mod room;
 #[cfg(test)]
@@ -52,6 +54,7 @@ pub struct Table {
     /// What no longer runs, oldest first, until its grace has passed.
     parting: VecDeque<(BootTime, Node)>,
     contents: Contents,
+    hashes: Hashes,
     census: u8,
     trim_at: usize,
     evict_next: u32,
@@ -107,6 +110,7 @@ impl Table {
             living: HashMap::new(),
             parting: VecDeque::new(),
             contents: Contents::default(),
+            hashes: Hashes::new(limits.hash_file_bytes),
             census: 0,
             evict_next: 0,
             n_evicted: 0,

@@ -7,6 +7,7 @@ use vedette_sensor::account::Start;
 use vedette_sensor::enrich::Origin;
 use vedette_sensor::pipeline::{Pipeline, PipelineConfig};
 use vedette_sensor::record::{Body, Class, Exit, Fork, Image, Place, Record, Task};
+use vedette_sensor::redact::{Redaction, Redactor};
 use vedette_sensor::seal::Bounds;
 use vedette_sensor::table::{Limits, Table};
 use vedette_sensor::user::Names;
@@ -104,6 +105,7 @@ fn fifty_thousand_processes_fit() {
         limits: Limits::default(),
         bounds: Bounds::default(),
         collection: [0; 16],
+        redactor: Redactor::new(&Redaction::default()).expect("the built-in rules"),
     };
     let mut pipeline = Pipeline::new(config, at(0));
     let names = Names::default();

@@ -107,6 +107,82 @@ fn a_program_that_lives_only_in_memory_is_marked() {
 }
 
 #[test]
+fn a_secret_in_arguments_is_replaced_and_found_nowhere() {
+    let Some(host) = host("a_secret_in_arguments_is_replaced_and_found_nowhere") else { return };
+    let shell = host.copy_of("/bin/sh", b"secretive");
+    let secret = "hunter2-in-the-clear";
+    // Of the shell's children one is told of with it as the parent, and the marker comes after all of them.
+    let script = format!("DB_PASSWORD={secret} /bin/true; :");
+    let url = format!("https://bob:{secret}@host.example/");
+    let marker = host.copy_of("/bin/true", b"after-secretive");
+    assert!(
+        host.group
+            .command(&shell)
+            .args(["-c", &script, "--password", secret, &url])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(host.group.command(&marker).status().unwrap().success());
+    let event = &host.stack.expect("event.action:exec and process.name:secretive", 1)[0];
+    let args: Vec<&str> =
+        field(event, "process.args").as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+    let kept = ["-c", "DB_PASSWORD=<redacted> /bin/true; :", "--password", "<redacted>"];
+    assert_eq!(args[1..5], kept);
+    assert_eq!(args[5], "https://bob:<redacted>@host.example/");
+    assert_eq!(
+        (field(event, "process.redacted"), field(event, "process.args_count")),
+        (&true.into(), &6.into())
+    );
+    let raw = [shell.to_str().unwrap(), "-c", &script, "--password", secret, &url];
+    let true_length: usize = raw.iter().map(|arg| arg.len() + 1).sum();
+    assert_eq!(field(event, "process.args_bytes"), true_length);
+    let child = &host.stack.expect("event.action:exec and process.parent.name:secretive", 1)[0];
+    assert!(field(child, "process.parent.command_line").as_str().unwrap().contains("--password <redacted>"));
+    assert!(field(child, "process.redacted").is_null(), "{child}");
+    for query in [
+        secret.to_owned(),
+        format!("process.args:*{secret}*"),
+        format!("process.parent.command_line:*{secret}*"),
+    ] {
+        host.stack.expect_none(&query, "event.action:exec and process.name:after-secretive");
+    }
+}
+
+#[test]
+fn an_executable_is_found_by_its_hash_at_its_first_run() {
+    let Some(host) = host("an_executable_is_found_by_its_hash_at_its_first_run") else { return };
+    let sha256 = |path: &std::path::Path| {
+        let output = Command::new("sha256sum").arg(path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+    };
+    // Its batch waits for the hash, but not for long: on a machine that is very busy another one may do better.
+    for n in 0..10 {
+        let name = format!("hashed-{n}");
+        let content = [std::fs::read("/bin/cat").unwrap(), name.clone().into_bytes()].concat();
+        let program = host.program(name.as_bytes(), &content);
+        let hash = sha256(&program);
+        let mut running = host.group.command(&program).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let event = &host.stack.expect(&format!("event.action:exec and process.name:{name}"), 1)[0];
+        let told = field(event, "process.hash.sha256").clone();
+        std::fs::remove_file(&program).unwrap();
+        drop(running.stdin.take());
+        running.wait().unwrap();
+        // Its end is told of later, when the hash is known in any case, and so are all further events.
+        let end = &host.stack.expect(&format!("event.action:exit and process.hash.sha256:{hash}"), 1)[0];
+        assert_eq!(field(end, "process.name"), name.as_str());
+        if !told.is_null() {
+            assert_eq!(told, hash.as_str());
+            let found =
+                &host.stack.expect(&format!("event.action:exec and process.hash.sha256:{hash}"), 1)[0];
+            assert_eq!(field(found, "event.id"), field(event, "event.id"));
+            return;
+        }
+    }
+    panic!("of ten executables none was hashed in time");
+}
+
+#[test]
 fn an_exit_carries_code_and_duration() {
     let Some(host) = host("an_exit_carries_code_and_duration") else { return };
     let program = host.copy_of("/bin/sh", b"exit-43");

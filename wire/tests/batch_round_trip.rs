@@ -133,6 +133,36 @@ proptest! {
     }
 
     #[test]
+    fn what_is_learned_of_a_subject_later_is_as_if_known_from_the_start(
+        (mut subjects, events) in contents(),
+        late in vec((any::<prop::sample::Index>(), row(Place::Subject)), 0..8),
+        n_before in any::<prop::sample::Index>(),
+    ) {
+        let mut builder = Builder::new();
+        let n_before = n_before.index(subjects.len() + 1);
+        let late = late.into_iter().filter(|_| n_before > 0).map(|(at, row)| (at.index(n_before.max(1)), row));
+        let late: Vec<(usize, Row)> = late.collect();
+        let (before, after) = subjects.split_at(n_before);
+        for subject in before {
+            builder.subject(subject);
+        }
+        for (at, row) in &late {
+            row.iter().for_each(|(field, value)| builder.amend(SubjectNumber(*at as u32), field, value));
+        }
+        for subject in after {
+            builder.subject(subject);
+        }
+        events.iter().for_each(|(event, subject)| builder.push(event, *subject));
+        builder.amend(SubjectNumber(subjects.len() as u32), Field::ProcessPid, &Value::Uint(1));
+        let sealed = builder.seal(boundary());
+        for (at, row) in late {
+            let known = &mut subjects.get_mut(at).unwrap().row;
+            row.iter().for_each(|(field, value)| known.set(field, value.clone()));
+        }
+        prop_assert_eq!(read(&sealed), (subjects, events));
+    }
+
+    #[test]
     fn any_bytes_are_answered(header in vec(any::<u8>(), 0..200), payload in vec(any::<u8>(), 0..300)) {
         let sealed = Sealed { header: header.into(), payload: payload.into() };
         prop_assert!(Batch::validate(&sealed).is_err());

@@ -4,6 +4,8 @@
 //! once a day, a share with each minute's heartbeat. So a search for a daemon's children finds the
 //! daemon, however short the retention.
 
+use wire::time::BootTime;
+
 use crate::seal::Sealer;
 use crate::table::Table;
 use crate::user::Names;
@@ -30,7 +32,7 @@ impl Announcer {
     }
 
     /// Tells of the next ones in the batch that is about to be sealed.
-    pub(super) fn announce(&mut self, sealer: &mut Sealer, table: &mut Table, names: &Names) {
+    pub(super) fn announce(&mut self, sealer: &mut Sealer, table: &mut Table, names: &Names, now: BootTime) {
         let n = self.allowance.unwrap_or(usize::MAX).min(PER_BATCH);
         for _ in 0..n {
             if sealer.is_overfull() {
@@ -41,7 +43,7 @@ impl Announcer {
                 self.allowance = Some(0);
                 return;
             };
-            sealer.announce(node, table, names);
+            sealer.announce(node, table, names, now);
             self.place = next;
             if let Some(allowance) = &mut self.allowance {
                 *allowance -= 1;

@@ -2,11 +2,13 @@ use proptest::prelude::*;
 use uuid::Uuid;
 use wire::batch::Batch as Reader;
 use wire::id::{BootId, HostId, ProcessKey};
+use wire::subject::SubjectNumber;
 use wire::value::Value;
 
 use super::*;
 use crate::account::{Positions, SETTLE_NS};
 use crate::record::{Close, Connection, Exit, Fork, Role, Socket, Task};
+use crate::redact::Redaction;
 
 fn at(ms: u64) -> BootTime {
     BootTime::from_ns(ms * 1_000_000)
@@ -21,6 +23,7 @@ fn pipeline(start: Start, events: u32) -> Pipeline {
         limits: Limits::default(),
         bounds: Bounds { events, ..Bounds::default() },
         collection: [7; 16],
+        redactor: Redactor::new(&Redaction::default()).unwrap(),
     };
     Pipeline::new(config, at(0))
 }
@@ -90,6 +93,53 @@ fn records_become_batches_of_their_lane() {
     let (_, subject) = bulk.event(0).unwrap().unwrap();
     let subject = bulk.subject(subject.unwrap()).unwrap().unwrap();
     assert_eq!(subject.row.get(Field::ProcessExecutable), Some(&Value::from("/bin/x")));
+}
+
+#[test]
+fn a_secret_is_in_no_batch_whoever_is_told_of() {
+    const SECRET: &[u8] = b"hunter2-in-the-clear";
+    let mut pipeline = pipeline(Start::Fresh, 100);
+    let names = Names::default();
+    let args = [b"app\0--password=", SECRET, b"\0last\0"].concat();
+    let secretive = |task| Image { args: &args, args_bytes: args.len() as u64, args_count: 3, ..image(task) };
+    let executed = |seq, task| record(Class::Process, seq, Body::Image(Box::new(secretive(task))));
+    // Found running, and so announced; executed, and so a subject; and the parent and ancestor of others, in both lanes.
+    pipeline.seed(&secretive(task(1, 1)), at(0));
+    pipeline.take(&executed(0, task(2, 1)), &names, at(1));
+    pipeline.take(&fork(1, task(2, 1), task(3, 1)), &names, at(1));
+    pipeline.take(&fork(2, task(3, 1), task(4, 1)), &names, at(1));
+    pipeline.take(&connect(0, task(4, 1)), &names, at(1));
+    let mut told = batches(&mut pipeline, at(2));
+    // A parent that was told of before, and everything once more in a new stream.
+    pipeline.take(&executed(3, task(4, 2)), &names, at(3));
+    pipeline.take(&connect(1, task(4, 2)), &names, at(3));
+    told.extend(batches(&mut pipeline, at(3)));
+    pipeline.begin_epoch(Epoch::new(Uuid::from_u128(9)), &names, at(4));
+    pipeline.take(&fork(4, task(3, 1), task(5, 1)), &names, at(4));
+    told.extend(batches(&mut pipeline, at(4)));
+    assert_eq!(told.len(), 5);
+    let mut n_args = 0;
+    for (_, batch) in &told {
+        let strings = batch.strings().unwrap();
+        let strings: Vec<&[u8]> = (1..).map_while(|number| strings.get(number)).collect();
+        assert!(strings.contains(&&b"--password=<redacted>"[..]));
+        for string in strings {
+            assert!(memchr::memmem::find(string, SECRET).is_none(), "{}", String::from_utf8_lossy(string));
+        }
+        for number in 0..batch.n_subjects() {
+            let row = batch.subject(SubjectNumber(number)).unwrap().unwrap().row;
+            let Some(Value::List(items)) = row.get(Field::ProcessArgs) else { continue };
+            n_args += 1;
+            assert_eq!(items.as_slice(), ["app", "--password=<redacted>", "last"]);
+            if row.get(Field::ProcessArgsCount).is_some() {
+                assert_eq!(row.get(Field::ProcessRedacted), Some(&Value::Bool(true)));
+                assert_eq!(row.get(Field::ProcessArgsCount), Some(&Value::Uint(3)));
+                assert_eq!(row.get(Field::ProcessArgsBytes), Some(&Value::Uint(args.len() as u64)));
+            }
+        }
+    }
+    assert!(n_args > 10, "{n_args}");
+    assert_eq!(pipeline.n_redacted(), 3);
 }
 
 #[test]

@@ -13,10 +13,9 @@ use zerocopy::FromBytes;
 use super::ProbeError;
 use super::pins::Pins;
 use super::sight;
+use crate::proc;
 use crate::record::{Body, Image, Record, RecordError, Task};
 
-/// What the kernel's clock ticks to user space a second (USER_HZ, the same on every architecture Rust knows).
-const TICK_NS: u64 = 10_000_000;
 /// How much is read at once; the kernel gives no more than 32 KiB a time.
 const READ_BYTES: usize = 64 << 10;
 /// More of a command line than this is not even counted.
@@ -97,18 +96,10 @@ fn split(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The command line, if the pid still is that process.
 fn cmdline_of(task: &Task) -> Option<Vec<u8>> {
-    let folder = format!("/proc/{}", task.key.pid);
     let mut args = Vec::new();
-    fs::File::open(format!("{folder}/cmdline")).ok()?.take(CMDLINE_MAX).read_to_end(&mut args).ok()?;
-    let stat = fs::read(format!("{folder}/stat")).ok()?;
-    (started_ticks(&stat)? == task.key.start.ns() / TICK_NS).then_some(args)
-}
-
-/// Field 22 of /proc/PID/stat; the second, the name, may hold blanks and brackets.
-fn started_ticks(stat: &[u8]) -> Option<u64> {
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
-    let text = std::str::from_utf8(stat.get(after_name..)?).ok()?;
-    text.split(' ').nth(19)?.parse().ok()
+    let file = fs::File::open(format!("/proc/{}/cmdline", task.key.pid)).ok()?;
+    file.take(CMDLINE_MAX).read_to_end(&mut args).ok()?;
+    proc::lives(task.key).then_some(args)
 }
 
 /// Arguments end with NUL, the last one perhaps without.
@@ -120,13 +111,6 @@ fn count_args(args: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_brackets_does_not_shift_the_start_time() {
-        let stat = b"7 (a) b) R 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9\n";
-        assert_eq!(started_ticks(stat), Some(4242));
-        assert_eq!(started_ticks(b"nothing"), None);
-    }
 
     #[test]
     fn records_are_split_by_their_own_length_and_garbage_ends_them() {

@@ -19,10 +19,13 @@ use super::memory::GiveBack;
 use super::outlet::Outlet;
 use crate::account::Start;
 use crate::clock::boot_time;
+use crate::config::Config;
 use crate::enrich::Origin;
+use crate::hash::worker::{Answered, Worker};
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::probe::Probe;
 use crate::record::PerClass;
+use crate::redact::Redactor;
 use crate::seal::Bounds;
 use crate::table::Limits;
 use crate::uplink::Link;
@@ -35,6 +38,7 @@ pub(super) struct Sensor {
     pub(super) probe: Probe,
     pub(super) pipeline: Pipeline,
     pub(super) intake: Intake,
+    pub(super) hasher: Option<Worker>,
     pub(super) outlet: Outlet,
     pub(super) users: Users,
     pub(super) link: Arc<Link>,
@@ -50,6 +54,7 @@ pub(super) struct Sensor {
 
 impl Sensor {
     pub(super) fn start(
+        config: &Config,
         probe: Probe,
         mut outlet: Outlet,
         origin: Origin,
@@ -81,18 +86,25 @@ impl Sensor {
             shipping.kept.skipped = booked_skips;
             shipping.keep();
         }
-        let config = PipelineConfig {
+        let hasher =
+            config.hashing.map(|hashing| Worker::start(hashing.max_file_bytes, hashing.mib_per_second));
+        let pipeline = PipelineConfig {
             origin,
             epoch,
             start,
-            limits: Limits::default(),
+            limits: Limits {
+                hash_file_bytes: config.hashing.map_or(0, |hashing| hashing.max_file_bytes),
+                ..Limits::default()
+            },
             bounds: Bounds::default(),
             collection,
+            redactor: Redactor::new(&config.redaction)?,
         };
         let mut sensor = Self {
             probe,
-            pipeline: Pipeline::new(config, now),
+            pipeline: Pipeline::new(pipeline, now),
             intake: Intake::default(),
+            hasher: hasher.transpose().map_err(RunError::Hash)?,
             outlet,
             users: Users::new("/etc/passwd"),
             link: Arc::new(Link::default()),
@@ -125,6 +137,7 @@ impl Sensor {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.probe.ready() => {}
+                Some((file, found)) = answered(&mut self.hasher) => self.pipeline.hashed(file, found),
                 _ = tick.tick() => self.tick()?,
             }
             if !self.drain().await? {
@@ -141,6 +154,9 @@ impl Sensor {
             let now = boot_time()?;
             let names = self.users.names();
             let empty = self.intake.drain(&mut self.probe, &mut self.pipeline, names, now);
+            if let Some(hasher) = &mut self.hasher {
+                exchange(hasher, &mut self.pipeline);
+            }
             self.pipeline.seal_due(names, now);
             if !self.outlet.ship(&mut self.pipeline) {
                 return Ok(false);
@@ -168,5 +184,23 @@ impl Sensor {
         self.outlet.ship(&mut self.pipeline);
         self.outlet.close(&self.pipeline);
         Ok(())
+    }
+}
+
+/// The next answer about an executable; never one if none are read.
+async fn answered(hasher: &mut Option<Worker>) -> Option<Answered> {
+    match hasher {
+        Some(hasher) => hasher.answered().await,
+        None => None,
+    }
+}
+
+/// Brings what was asked for to the thread that reads, and its answers back.
+fn exchange(hasher: &mut Worker, pipeline: &mut Pipeline) {
+    while let Some((file, found)) = hasher.next_answer() {
+        pipeline.hashed(file, found);
+    }
+    while let Some(request) = pipeline.next_hash_request() {
+        hasher.ask(request);
     }
 }

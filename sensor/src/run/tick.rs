@@ -1,5 +1,6 @@
 //! What a sensor does as time passes: about once a second.
 
+use metrics::counter;
 use tracing::{info, warn};
 use uuid::Uuid;
 use wire::event::Kind;
@@ -9,6 +10,7 @@ use wire::time::BootTime;
 use super::sensor::Sensor;
 use super::{RunError, host};
 use crate::clock::{Reading, boot_time};
+use crate::hash::Skip;
 use crate::record::{Class, Place};
 
 /// How often a heartbeat event is made, in ns.
@@ -110,6 +112,12 @@ impl Sensor {
     }
 
     fn report(&mut self, now: BootTime) {
+        counter!("sensor_image_redacted_total").absolute(self.pipeline.n_redacted());
+        let counts = self.pipeline.table().hashes().counts();
+        counter!("sensor_hash_made_total").absolute(counts.hashed);
+        for (skip, n) in Skip::ALL.into_iter().zip(counts.skipped) {
+            counter!("sensor_hash_skipped_total", "reason" => skip.name()).absolute(n);
+        }
         let sealed = Lane::ALL.iter().map(|lane| self.pipeline.next_seq(*lane)).sum::<u64>();
         let (then, before) = self.sealed_before;
         let passed_ms = now.ns().saturating_sub(then.ns()) / 1_000_000;

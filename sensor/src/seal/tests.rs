@@ -60,7 +60,13 @@ fn chain(n: u32) -> Table {
 /// Pushes an event about a process of the chain.
 fn push(sealer: &mut Sealer, table: &mut Table, pid: u32) {
     let node = table.named(task(pid, pid + 1), NOW);
-    sealer.push(&event(Kind::CONNECT), Some(Who { node, image: None }), table, &Names::default(), NOW);
+    sealer.push(
+        &event(Kind::CONNECT),
+        Some(Who { node, image: None, ran: None }),
+        table,
+        &Names::default(),
+        NOW,
+    );
 }
 
 /// An event's subject.
@@ -153,13 +159,13 @@ fn an_announced_process_needs_no_event() {
     let mut table = chain(2);
     let mut sealer = Sealer::new(Lane::Critical, Bounds::default());
     let node = table.find(task(2, 3)).unwrap();
-    sealer.announce(node, &mut table, &Names::default());
+    sealer.announce(node, &mut table, &Names::default(), NOW);
     assert!(seal(&mut sealer).is_none(), "but a batch needs one");
     sealer.push(&event(Kind::SENSOR_HEARTBEAT), None, &mut table, &Names::default(), NOW);
     let batch = seal(&mut sealer).unwrap();
     assert_eq!((batch.n_events(), batch.n_subjects()), (1, 2));
     assert_eq!(subject_of(&batch, 0), None);
-    sealer.announce(node, &mut table, &Names::default());
+    sealer.announce(node, &mut table, &Names::default(), NOW);
     sealer.push(&event(Kind::SENSOR_HEARTBEAT), None, &mut table, &Names::default(), NOW);
     let subjects = seal(&mut sealer).unwrap();
     let entry = subjects.subject(SubjectNumber(1)).unwrap().unwrap();
@@ -187,16 +193,110 @@ fn the_record_tells_more_than_the_table_keeps() {
     let args = vec![b'a'; 16_000];
     let image = Image { task: Some(task(1, 2)), executable: b"/x", args: &args, ..Image::default() };
     let node = table.image(&image, NOW).unwrap();
-    let who = Who { node, image: Some(&image) };
+    let who = Who { node, image: Some(&image), ran: Some(NOW) };
     sealer.push(&event(Kind::EXEC), Some(who), &mut table, &Names::default(), NOW);
     let entry = seal(&mut sealer).unwrap().subject(SubjectNumber(0)).unwrap().unwrap();
     assert_eq!(entry.row.get(Field::ProcessArgs), Some(&Value::List(vec![args.into()])));
 }
 
+/// A table with a process that runs a file of this inode.
+fn running(pid: u32, inode: u64, table: &mut Table) -> Node {
+    let image = Image {
+        task: Some(task(pid, 2)),
+        executable: b"/x",
+        inode,
+        size: 1,
+        changed_ns: 5,
+        ..Image::default()
+    };
+    table.image(&image, NOW).unwrap()
+}
+
+fn push_exec(sealer: &mut Sealer, table: &mut Table, node: Node, now: BootTime) {
+    let who = Who { node, image: None, ran: Some(now) };
+    sealer.push(&event(Kind::EXEC), Some(who), table, &Names::default(), now);
+}
+
+fn hashes(batch: &Reader) -> Vec<Option<String>> {
+    let subjects = (0..batch.n_subjects()).map(|at| batch.subject(SubjectNumber(at)).unwrap().unwrap().row);
+    let hash = |row: Row| match row.get(Field::ProcessHashSha256) {
+        Some(Value::Keyword(hash)) => Some(String::from_utf8_lossy(hash).into_owned()),
+        _ => None,
+    };
+    subjects.map(hash).collect()
+}
+
+fn at(ns: u64) -> BootTime {
+    BootTime::from_ns(ns)
+}
+
+#[test]
+fn a_hash_that_comes_in_time_is_told_with_the_exec_itself() {
+    let mut table = Table::new(Limits::default());
+    let mut sealer =
+        Sealer::new(Lane::Critical, Bounds { wait_ns: 500, hash_wait_ns: 100, ..Bounds::default() });
+    let (a, same, other) = (running(1, 7, &mut table), running(2, 7, &mut table), running(3, 8, &mut table));
+    for node in [a, same, other] {
+        push_exec(&mut sealer, &mut table, node, at(1_000));
+    }
+    let wanted: Vec<_> = std::iter::from_fn(|| table.hashes_mut().next_request()).collect();
+    let [request, second] = &wanted[..] else { panic!("{wanted:?}") };
+    assert_eq!((request.file.inode, request.ran, second.file.inode), (7, Some(at(1_000)), 8));
+    let sha256 = Sha256::new([0xab; 32]);
+    table.hashes_mut().answer(request.file, Ok(sha256));
+    sealer.hashed(request.file, Some(sha256));
+    sealer.hashed(second.file, None);
+    let hash = Some("ab".repeat(32));
+    assert_eq!(hashes(&seal(&mut sealer).unwrap()), [hash.clone(), hash.clone(), None]);
+    push_exec(&mut sealer, &mut table, same, at(2_000));
+    assert_eq!(hashes(&seal(&mut sealer).unwrap()), [hash], "known from the start");
+    sealer.hashed(request.file, Some(sha256));
+    assert!(seal(&mut sealer).is_none(), "and nothing is left behind");
+}
+
+#[test]
+fn a_batch_waits_for_hashes_a_little_and_no_longer() {
+    let mut table = Table::new(Limits::default());
+    let bounds = Bounds { wait_ns: 500, hash_wait_ns: 100, ..Bounds::default() };
+    let mut sealer = Sealer::new(Lane::Critical, bounds);
+    let (early, late, later) =
+        (running(1, 1, &mut table), running(2, 2, &mut table), running(3, 3, &mut table));
+    push_exec(&mut sealer, &mut table, early, at(1_000));
+    assert_eq!(sealer.due(), Some(at(1_500)), "asked for long before");
+    push_exec(&mut sealer, &mut table, late, at(1_450));
+    assert_eq!(sealer.due(), Some(at(1_550)));
+    push_exec(&mut sealer, &mut table, later, at(1_540));
+    assert_eq!(sealer.due(), Some(at(1_600)), "no more than that in all");
+    for inode in 1..=3 {
+        assert!(sealer.due() > Some(at(1_500)));
+        sealer.hashed(FileId { device: 0, inode, size: 1, changed_ns: 5 }, None);
+    }
+    assert_eq!(sealer.due(), Some(at(1_500)), "nothing more to wait for");
+    seal(&mut sealer).unwrap();
+    push_exec(&mut sealer, &mut table, late, at(3_000));
+    assert_eq!(sealer.due(), Some(at(3_500)), "what is still being made was waited for once");
+}
+
+#[test]
+fn a_parent_that_is_new_is_told_with_its_hash_and_one_that_is_not_without() {
+    let mut table = Table::new(Limits::default());
+    let parent = running(1, 7, &mut table);
+    table.fork(&Fork { parent: task(1, 2), child: task(2, 2), cgroup_id: 0 }, NOW);
+    let child = running(2, 7, &mut table);
+    let file = FileId { device: 0, inode: 7, size: 1, changed_ns: 5 };
+    table.hash(parent, None, NOW);
+    table.hashes_mut().answer(file, Ok(Sha256::new([0xcd; 32])));
+    let mut sealer = Sealer::new(Lane::Critical, Bounds::default());
+    push_exec(&mut sealer, &mut table, child, NOW);
+    assert!(hashes(&seal(&mut sealer).unwrap()).iter().all(Option::is_some));
+    push_exec(&mut sealer, &mut table, child, NOW);
+    assert_eq!(hashes(&seal(&mut sealer).unwrap()).iter().flatten().count(), 1);
+}
+
 #[test]
 fn batches_are_due_by_number_bytes_and_time() {
     let mut table = chain(2);
-    let bounds = Bounds { events: 3, bytes: 2_000, wait_ns: 500 };
+    let bounds = Bounds { events: 3, bytes: 2_000, wait_ns: 500, hash_wait_ns: 100 };
     let mut sealer = Sealer::new(Lane::Bulk, bounds);
     assert!(!sealer.is_due(BootTime::from_ns(u64::MAX)), "nothing waits");
     push(&mut sealer, &mut table, 1);
@@ -232,7 +332,7 @@ proptest! {
                 _ => table.named(one, NOW),
             };
             let key = table.task(node).unwrap().key;
-            sealer.push(&event(Kind::FORK), Some(Who { node, image: None }), &mut table, &names, NOW);
+            sealer.push(&event(Kind::FORK), Some(Who { node, image: None, ran: None }), &mut table, &names, NOW);
             pushed += 1;
             let n_before = sealer.n_waiting();
             if sealer.is_due(NOW) {

@@ -38,13 +38,37 @@ struct Content {
     args_bytes: u32,
     args_count: u32,
     stdio: [Stdio; 3],
-    truncated: bool,
+    cut: Cut,
+}
+
+const _: () = assert!(size_of::<Content>() == 44);
+
+/// What is missing of the strings. One byte, as there is a content for nearly every process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Cut {
+    Nothing,
+    Truncated,
+    Redacted,
+    Both,
+}
+
+impl Cut {
+    fn new(truncated: bool, redacted: bool) -> Self {
+        match (truncated, redacted) {
+            (false, false) => Self::Nothing,
+            (true, false) => Self::Truncated,
+            (false, true) => Self::Redacted,
+            (true, true) => Self::Both,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct File {
     inode: u64,
     device: u64,
+    size: u64,
+    changed_ns: i64,
     executable: Id,
     deleted: bool,
     memfd: bool,
@@ -88,6 +112,8 @@ impl Contents {
         let file = File {
             inode: image.inode,
             device: image.device,
+            size: image.size,
+            changed_ns: image.changed_ns,
             executable: self.strings.intern(executable),
             deleted: image.deleted,
             memfd: image.memfd,
@@ -115,7 +141,7 @@ impl Contents {
             args_bytes: u32::try_from(image.args_bytes).unwrap_or(u32::MAX),
             args_count: u32::try_from(image.args_count).unwrap_or(u32::MAX),
             stdio: image.stdio,
-            truncated,
+            cut: Cut::new(truncated, image.redacted),
         };
         self.content(content)
     }
@@ -155,6 +181,8 @@ impl Contents {
             image.executable = self.strings.get(file.executable);
             image.inode = file.inode;
             image.device = file.device;
+            image.size = file.size;
+            image.changed_ns = file.changed_ns;
             image.deleted = file.deleted;
             image.memfd = file.memfd;
             image.writable_mount = file.writable_mount;
@@ -179,7 +207,8 @@ impl Contents {
         image.args_bytes = content.args_bytes.into();
         image.args_count = content.args_count.into();
         image.stdio = content.stdio;
-        image.truncated = content.truncated;
+        image.truncated = matches!(content.cut, Cut::Truncated | Cut::Both);
+        image.redacted = matches!(content.cut, Cut::Redacted | Cut::Both);
         Some(image)
     }
 

@@ -17,6 +17,8 @@ pub struct Limits {
     pub parting: usize,
     /// From how many bytes of distinct strings on less is kept of each; from four times as many on, little.
     pub string_bytes: usize,
+    /// The largest executable that is hashed, in bytes; 0: none is.
+    pub hash_file_bytes: u64,
 }
 
 /// How many bytes of an image's strings are kept.
@@ -37,6 +39,7 @@ impl Default for Limits {
             grace_ns: 2_000_000_000,
             parting: 1 << 13,
             string_bytes: 4 << 20,
+            hash_file_bytes: 64 << 20,
         }
     }
 }

@@ -10,6 +10,8 @@ mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod collection;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod executable;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod file;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod lifecycle;

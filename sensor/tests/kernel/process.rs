@@ -35,7 +35,10 @@ fn a_script_is_told_with_its_interpreter() {
         assert_eq!((image.args_count, image.args_bytes), (3, image.args.len() as u64));
         assert_eq!(text(image.cwd), folder.path().to_str().unwrap());
         assert_eq!(image.inode, fs::metadata(&shell).unwrap().ino());
-        assert_eq!(image.device, fs::metadata(&shell).unwrap().dev());
+        let file = fs::metadata(&shell).unwrap();
+        assert_eq!(image.device, file.dev());
+        assert_eq!(image.size, file.size());
+        assert_eq!(image.changed_ns, file.ctime() * 1_000_000_000 + file.ctime_nsec());
         assert_eq!((image.deleted, image.memfd, image.truncated), (false, false, false));
         assert_eq!(image.stdio, [record::Stdio::Null, record::Stdio::Pipe, record::Stdio::Pipe]);
         assert_eq!(exit.code, 7);

@@ -21,6 +21,7 @@ use crate::limits::{
 };
 use crate::subject::{Subject, SubjectNumber};
 use crate::time::{BootTime, Clock};
+use crate::value::Value;
 
 /// What a batch says of itself that its events do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,18 @@ impl Builder {
         self.n_cells += subject.row.iter().count() + 2;
         self.subjects.push(&subject.row, &mut self.pools);
         number
+    }
+
+    /// Gives a subject that was added since the last seal one more value, or another one than it had.
+    ///
+    /// # Panics
+    /// In debug builds, when the value is not of the field's type.
+    pub fn amend(&mut self, number: SubjectNumber, field: Field, value: &Value) {
+        debug_assert_eq!(field.field_type(), value.field_type(), "value of the wrong type for {field}");
+        if number.0 < self.n_subjects() {
+            self.n_cells += 1;
+            self.subjects.set(number.0 as usize, field, value, &mut self.pools);
+        }
     }
 
     /// Adds the next event in sequence. Strings over [`crate::limits::MAX_STRING_BYTES`] and lists over

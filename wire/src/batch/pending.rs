@@ -119,6 +119,23 @@ impl Table {
         self.n_rows += 1;
     }
 
+    /// Sets a value of a row that is there.
+    pub(super) fn set(&mut self, row: usize, field: Field, value: &Value, pools: &mut Pools) {
+        let cell = pools.cell(value);
+        let column = self.column(field);
+        if column.cells.len() <= row {
+            column.cells.resize(row + 1, 0);
+        }
+        if let Some(slot) = column.cells.get_mut(row) {
+            *slot = cell.unwrap_or_default();
+        }
+        column.escapes.retain(|at| *at as usize != row);
+        if cell.is_none() {
+            let at = column.escapes.partition_point(|at| (*at as usize) < row);
+            column.escapes.insert(at, row as u32);
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.n_rows = 0;
         for column in &mut self.columns {
