@@ -121,8 +121,7 @@ fn never(query: &Query, rows: &[Row], span: Span, hints: &[Hint]) -> QueryError 
         };
     };
     let lacking = |field: &Field| row.kinds.iter().all(|kind| !kinds::may_have(*kind, *field));
-    let kinds: Vec<String> = row.kinds.iter().take(3).map(ToString::to_string).collect();
-    let kinds = kinds.join(", ") + if row.kinds.len() > 3 { ", …" } else { "" };
+    let kinds = show::named(&row.kinds);
     match row.asked().find(lacking) {
         Some(field) => QueryError::new(
             query.root.as_ref().and_then(|root| place(root, field)).unwrap_or(span),

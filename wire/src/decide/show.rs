@@ -1,11 +1,13 @@
 //! A row as people see it when a collection is checked.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::access::{ACCESS, Accesses};
 use super::pattern::{Pattern, Text};
 use super::row::Row;
 use super::{Numbers, Texts};
+use crate::event::Kind;
 
 /// How many kinds are named.
 const SHOWN: usize = 4;
@@ -13,11 +15,7 @@ const SHOWN: usize = 4;
 impl Display for Row {
     /// The kinds of event, then what else is asked for, in the order in which the kernel asks.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let kinds: Vec<String> = self.kinds.iter().take(SHOWN).map(ToString::to_string).collect();
-        f.write_str(&kinds.join(", "))?;
-        if let Some(more @ 1..) = self.kinds.len().checked_sub(SHOWN) {
-            write!(f, " and {more} more")?;
-        }
+        f.write_str(&named(&self.kinds))?;
         if self.access != Accesses::ANYTHING {
             write!(f, "; file.access {}", accesses(self.access))?;
         }
@@ -60,9 +58,25 @@ impl Display for Pattern {
     }
 }
 
+/// The names of kinds, or some of them.
+pub(super) fn named(kinds: &BTreeSet<Kind>) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for name in kinds.iter().map(ToString::to_string) {
+        // Some kinds differ in more than their action.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
+}
+
 fn of(n: usize, others: bool) -> String {
     match (n, others) {
         (0, true) => "any".to_owned(),
+        (0, false) => "none".to_owned(),
         (n, true) => format!("all but {n}"),
         (n, false) => format!("{n} looked up"),
     }
