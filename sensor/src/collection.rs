@@ -30,16 +30,16 @@ pub enum FileError {
     },
     /// Some of its lines are refused, and less than was asked for is not shipped instead.
     #[error(
-        "{n_refused} lines of the collection {} are refused, the first is line {line}: {refusal}; `vedette-sensor check --collection FILE` tells of all",
+        "line {line} of the collection {} is refused, the first of {n_refused}: {refusal}; `vedette-sensor check --collection FILE` tells of all",
         .path.display()
     )]
     Refused {
         /// The file.
         path: PathBuf,
-        /// How many.
-        n_refused: usize,
         /// The first of them.
         line: usize,
+        /// How many are refused.
+        n_refused: usize,
         /// Why that one is.
         refusal: String,
     },
@@ -68,8 +68,8 @@ pub fn load(path: Option<&Path>) -> Result<Cow<'static, Collection>, FileError> 
     if let (Some(path), Some((line, refusal))) = (path, collection.refusals().next()) {
         return Err(FileError::Refused {
             path: path.to_owned(),
-            n_refused: collection.refusals().count(),
             line: line.number,
+            n_refused: collection.refusals().count(),
             refusal: refusal.to_string(),
         });
     }
@@ -101,14 +101,14 @@ mod tests {
             ("/dev/zero".into(), "more than 1048576 bytes"),
             (
                 file("# x\nfile.path:/tmp/?\nfile.path:x?").into_temp_path().keep().unwrap(),
-                "2 lines of the collection",
+                "line 2 of the collection",
             ),
         ];
         for (path, expected) in cases {
             let error = wire::cause::chain(&load(Some(&path)).unwrap_err());
             assert!(error.contains(expected) && error.contains(&*path.to_string_lossy()), "{error}");
             if path.starts_with(std::env::temp_dir()) {
-                assert!(error.contains("the first is line 2: column 11"), "{error}");
+                assert!(error.contains("is refused, the first of 2: column 11"), "{error}");
                 std::fs::remove_file(path).unwrap();
             }
         }

@@ -102,7 +102,11 @@ impl Display for CollectionReport {
             return Ok(());
         }
         let n_refused = self.lines.iter().filter(|line| line.refused.is_some()).count();
-        writeln!(f, "refused: {n_refused} lines; a sensor does not start with this collection")
+        writeln!(
+            f,
+            "refused: {n_refused} of {} lines; a sensor does not start with this collection",
+            self.lines.len()
+        )
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
                    1 of  16384  texts that are looked up
                    1 of    512  distinct patterns
                    3 of   2048  distinct sets of rows
-            refused: 1 lines; a sensor does not start with this collection
+            refused: 1 of 4 lines; a sensor does not start with this collection
         "#]].assert_eq(&report.to_string());
         let json = serde_json::json!(report);
         assert_eq!(json.pointer("/lines/1/rows/0").unwrap(), "file.open; file.path: 1 looked up");

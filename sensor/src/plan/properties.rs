@@ -318,8 +318,14 @@ fn shipped(kind: Kind, seen: &Seen) -> FlatEvent {
     flat
 }
 
+/// Queries and events rarely meet, so many are tried.
+fn cases() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(2_000), ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn the_kernel_ships_what_the_queries_match(
@@ -341,7 +347,9 @@ proptest! {
             prop_assert_eq!(kernel.wants(seen), expected, "{:?} {:?}", queries, flat);
         }
     }
+}
 
+proptest! {
     #[test]
     fn a_refusal_names_a_line_and_reading_again_changes_nothing(
         lines in prop::collection::vec(prop_oneof![3 => query(), 1 => "\\PC{0,20}", 1 => Just("# x".to_owned())], 0..6),
