@@ -146,3 +146,35 @@ fn the_kernel_ships_what_the_queries_match() {
         Probe::unload_named(&bench.config.name).unwrap();
     });
 }
+
+#[test]
+fn the_second_path_decides_too() {
+    with_root("collection-rename", async |mut bench| {
+        let folder = tempfile::Builder::new().prefix("vedette-collection-").tempdir_in("/var/tmp").unwrap();
+        let root = folder.path().to_str().unwrap().to_owned();
+        let text = format!(
+            "event.action:rename and file.target_path:{root}/to* and not file.target_path:*.tmp\n\
+             event.action:rename and not file.target_path:{root}/* and file.path:{root}/*"
+        );
+        bench.probe().set_collection(Collection::read(text.as_bytes()).unwrap().tables()).unwrap();
+        let mut last = 0;
+        for (from, to) in [("a", "to/a"), ("b", "to.tmp"), ("c", "elsewhere"), ("d", "told")] {
+            let [from, to] = [from, to].map(|name| folder.path().join(name));
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::write(&from, "x").unwrap();
+            let (pid, out) = run(bench.command("/bin/mv").args([&from, &to]));
+            assert!(out.status.success(), "{out:?}");
+            last = pid;
+        }
+        bench.exit_of(last).await;
+        bench.look();
+        let targets = bench.seen().filter_map(|record| match &record.body {
+            Body::File(file) if file.action == Kind::FILE_RENAME => {
+                Some(String::from_utf8_lossy(file.target).into_owned())
+            }
+            _ => None,
+        });
+        let targets: Vec<String> = targets.filter(|target| target.starts_with(&root)).collect();
+        assert_eq!(targets, [format!("{root}/to/a"), format!("{root}/told")]);
+    });
+}
