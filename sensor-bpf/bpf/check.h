@@ -12,7 +12,7 @@
 #ifdef HAVE_LOOP
 #define CHECK_STEPS 65536	/* bytes compared; a text that needs more counts as a match */
 #else
-#define CHECK_STEPS 512
+#define CHECK_STEPS 256
 #endif
 
 enum check_answer { CHECK_OPEN = 0, CHECK_YES = 1, CHECK_NO = 2 };

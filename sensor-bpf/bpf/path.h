@@ -10,11 +10,8 @@
 
 #include "scratch.h"
 
-#ifdef HAVE_LOOP
 #define PATH_COMPONENTS 2048	/* every path of PATH_MAX bytes */
-#else
-#define PATH_COMPONENTS 1024	/* the verifier goes through each */
-#endif
+#define PATH_COMPONENTS_OLD 256	/* of files, where the verifier goes through each, in every program */
 #define CGROUP_COMPONENTS 256
 
 #define walk(s, field) (*(volatile typeof((s)->field) *)&(s)->field)
@@ -74,26 +71,43 @@ static long path__step_nth(u32 n, struct scratch **s)
 {
 	return path__step(*s);
 }
-#endif
 
 /* A function of its own, so that the verifier looks at the loop once for all callers. */
 __noinline int path__walk(u32 slot)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
 
+	if (s && bpf_loop(PATH_COMPONENTS, path__step_nth, &s, 0) >= PATH_COMPONENTS)
+		s->walk_truncated = 1;
+	return 0;
+}
+
+#define path__walk_whole path__walk
+#else
+static __always_inline int path__walk_some(u32 slot, const u32 n_components)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+
 	if (!s)
 		return 0;
-#ifdef HAVE_LOOP
-	if (bpf_loop(PATH_COMPONENTS, path__step_nth, &s, 0) < PATH_COMPONENTS)
-		return 0;
-#else
-	for (u32 i = 0; i < PATH_COMPONENTS; i++)
+	for (u32 i = 0; i < n_components; i++)
 		if (path__step(s))
 			return 0;
-#endif
 	s->walk_truncated = 1;
 	return 0;
 }
+
+/* Functions of their own, so that the verifier looks at each loop once for all callers. */
+__noinline int path__walk(u32 slot)
+{
+	return path__walk_some(slot, PATH_COMPONENTS_OLD);
+}
+
+__noinline int path__walk_whole(u32 slot)
+{
+	return path__walk_some(slot, PATH_COMPONENTS);
+}
+#endif
 
 /* Likewise for the control group's path. */
 __noinline int path__walk_kernfs(u32 slot)
@@ -158,7 +172,10 @@ static __always_inline void path__climb(struct scratch *s, u32 slot, struct vfsm
 static __always_inline u32 path__fill(struct scratch *s, u32 slot, struct vfsmount *mnt, struct dentry *dentry)
 {
 	path__begin(s);
-	path__climb(s, slot, mnt, dentry);
+	s->walk_node = (u64)dentry;
+	s->walk_mount = (u64)mnt - bpf_core_field_offset(struct mount, mnt);
+	path__walk_whole(slot);
+	path__end(s);
 	return path__append(s);
 }
 

@@ -369,8 +369,8 @@ fn events_are_followed_as_they_are_stored() {
 }
 
 #[test]
-fn a_listener_that_nobody_calls_makes_no_event() {
-    let Some(host) = host("a_listener_that_nobody_calls_makes_no_event") else { return };
+fn a_listener_that_nobody_calls_only_listens() {
+    let Some(host) = host("a_listener_that_nobody_calls_only_listens") else { return };
     let script = host.program(
         b"two_listeners.py",
         b"import socket\n\
@@ -384,5 +384,7 @@ fn a_listener_that_nobody_calls_makes_no_event() {
     let (quiet, called) = ports.trim().split_once(' ').unwrap();
     // The connection to the other one is later, in the lane of connections.
     let marker = format!("event.action:connect and destination.port:{called}");
-    host.stack.expect_none(&format!("source.port:{quiet} or destination.port:{quiet}"), &marker);
+    let of_quiet = format!("(source.port:{quiet} or destination.port:{quiet})");
+    host.stack.expect_none(&format!("{of_quiet} and not event.action:listen"), &marker);
+    host.stack.expect(&format!("{of_quiet} and event.action:listen and process.name:python3*"), 1);
 }
