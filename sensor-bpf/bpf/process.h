@@ -31,11 +31,14 @@ static __always_inline int process__forked(struct task_struct *parent, struct ta
 	return place__forked(compat__address(parent), compat__address(child));
 }
 
-static __always_inline bool process__already_told(const struct event_task *task)
+static __always_inline bool process__already_told(const struct event_task *task, int n_threads)
 {
 	struct event_file_key key = { .device = task->start_ns, .inode = task->tgid };
 	u32 one = 1;
 
+	/* Nobody comes after the last one, but one that has left may have said it already. */
+	if (n_threads == 1)
+		return bpf_map_lookup_elem(&exits_told, &key);
 	return bpf_map_update_elem(&exits_told, &key, &one, BPF_NOEXIST) != 0;
 }
 
@@ -48,7 +51,7 @@ static __always_inline int process__exited(struct task_struct *task)
 		return 0;
 	record.header.time_ns = bpf_ktime_get_boot_ns();
 	task__fill(&record.task, task);
-	if (BPF_CORE_READ(signal, nr_threads) > 1 && process__already_told(&record.task))
+	if (process__already_told(&record.task, BPF_CORE_READ(signal, nr_threads)))
 		return 0;
 	/* What wait(2) will report, see wait_task_zombie(). */
 	record.status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ?
