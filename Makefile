@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 CARGO  := setup/cargo.sh
 BIN    := target/release
 
-.PHONY: up down build test check bench soak fuzz install packages help
+.PHONY: up down build test check kernels bench soak fuzz install packages help
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -36,6 +36,10 @@ test: packages ## run every test; prints how long each suite took
 
 check: packages ## formatting, lints and the tidy test only
 	@setup/suites.sh format lint tidy
+
+kernels: packages ## the kernel matrix only (UPDATE_DOCS=1 writes docs/kernels.md)
+	@setup/packages.sh test
+	@setup/suites.sh kernels
 
 bench: packages ## measure; the figures in docs/benchmarks.md come from here
 	@setup/packages.sh bench

@@ -25,6 +25,8 @@ file:/usr/bin/python3  python3
 command:pgrep       procps
 file:/bin/busybox   busybox-static
 EOF
+    # The kernels that are tried are those of x86_64.
+    [ "$(uname -m)" != x86_64 ] || echo 'command:qemu-system-x86_64  qemu-system-x86'
 }
 
 bench_needs() {

@@ -15,7 +15,8 @@ suite_tidy()   { cargo test --locked --quiet -p tests --test tidy; }
 suite_wire()   { cargo test --locked --quiet -p wire --all-features; }
 suite_sensor() { cargo test --locked --quiet -p sensor-bpf -p vedette-sensor; }
 suite_collector() { cargo test --locked --quiet -p vedette-collector; }
-suite_system() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests; }
+suite_system() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests -p guest; }
+suite_kernels() { cargo test --locked --quiet -p tests --features kernels --test kernels; }
 
 all=(format lint tidy wire sensor collector system)
 [ $# -gt 0 ] && all=("$@")

@@ -35,6 +35,8 @@ pub struct Row {
     pub name: String,
     /// The way in which it is seen here: places in the kernel. Empty where there is none.
     pub way: String,
+    /// The programs that are attached there.
+    pub programs: Vec<&'static str>,
     /// What it gives.
     pub shows: String,
     /// Whether it is there.
@@ -107,6 +109,7 @@ impl From<probe::Need> for Row {
         Self {
             name: need.name.into(),
             way: String::new(),
+            programs: Vec::new(),
             shows: need.shows.into(),
             available: need.missing.is_none(),
             note: need.missing.unwrap_or_default(),
@@ -122,6 +125,9 @@ impl From<Trial> for Row {
         Self {
             name: trial.sight.name.into(),
             way: trial.way.map(|way| way.sections()).unwrap_or_default(),
+            programs: trial
+                .way
+                .map_or_else(Vec::new, |way| way.hooks.iter().map(|hook| hook.program).collect()),
             shows: trial.sight.shows.into(),
             available: trial.way.is_some(),
             note: refused.collect::<Vec<_>>().join("; "),
@@ -160,7 +166,7 @@ fn blind_spots(version: Option<KernelVersion>, sights: &[Row]) -> Vec<String> {
     let blind = sights.iter().map(|row| row.blind.clone()).filter(|blind| !blind.is_empty());
     let mut blind: Vec<String> = blind.collect();
     blind.dedup();
-    blind.push("connections of MPTCP sockets and of protocols other than TCP".into());
+    blind.push("connections that MPTCP sockets accept, and protocols other than TCP".into());
     blind.push(
         "arguments in pages that were swapped out before exec returned (process.truncated says so)".into(),
     );

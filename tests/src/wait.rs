@@ -1,6 +1,8 @@
 //! Waiting for a thing to become true.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub use guest::wait::poll;
 
 /// Asks again until it has an answer, and gives that back.
 ///
@@ -8,18 +10,4 @@ use std::time::{Duration, Instant};
 /// When there is none after `at_most`, naming what was waited for.
 pub fn until<T>(what: &str, at_most: Duration, ask: impl FnMut() -> Option<T>) -> T {
     poll(at_most, ask).unwrap_or_else(|| panic!("{what}: not after {at_most:?}"))
-}
-
-/// Asks again until it has an answer; `None` when there is none after `at_most`.
-pub fn poll<T>(at_most: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return Some(answer);
-        }
-        if start.elapsed() >= at_most {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(50)); // the poll interval
-    }
 }

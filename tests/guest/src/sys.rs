@@ -1,0 +1,219 @@
+//! System calls that no safe wrapper makes: the one place for `unsafe` in this crate.
+#![expect(unsafe_code, reason = "raw system calls are what this crate is for")]
+
+use std::ffi::c_long;
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use io_uring::{IoUring, squeue};
+use nix::libc;
+use nix::sched::CloneFlags;
+use nix::unistd::{ForkResult, Pid};
+
+/// What a child does: its exit code, or why it could not.
+pub(crate) trait Task: FnOnce() -> anyhow::Result<u8> {}
+impl<F: FnOnce() -> anyhow::Result<u8>> Task for F {}
+
+/// fork(2).
+pub(crate) fn fork(task: impl Task) -> io::Result<Pid> {
+    // SAFETY: players have one thread, so the child may do whatever its parent may.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => end(task),
+    }
+}
+
+/// vfork(2), as the kernel has it: the child borrows the parent's memory, and the parent sleeps until it executes or ends.
+pub(crate) fn vfork(task: impl Task) -> io::Result<Pid> {
+    let mut stack = vec![0; 256 << 10];
+    let mut task = Some(task);
+    let child = Box::new(|| task.take().map_or(102, |task| run(task)) as isize);
+    // SAFETY: the child has a stack of its own, and the parent does nothing until the child is done with its memory.
+    let pid = unsafe {
+        nix::sched::clone(
+            child,
+            &mut stack,
+            CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK,
+            Some(libc::SIGCHLD),
+        )
+    };
+    Ok(pid?)
+}
+
+/// clone3(2) with these flags, none of which shares memory, and into a control group if one is given.
+pub(crate) fn clone3(flags: u64, group: Option<BorrowedFd<'_>>, task: impl Task) -> io::Result<Pid> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    assert!(
+        flags & (libc::CLONE_VM | libc::CLONE_THREAD) as u64 == 0,
+        "the child would use its parent's stack"
+    );
+    // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup
+    let mut args = [0u64; 11];
+    // A child that is its parent's sibling tells its end as its parent would: the signal is not for us to say.
+    let [given, _, _, _, signal, .., cgroup] = &mut args;
+    (*given, *cgroup) = match group {
+        Some(fd) => (flags | CLONE_INTO_CGROUP, fd.as_raw_fd() as u64),
+        None => (flags, 0),
+    };
+    if flags & libc::CLONE_PARENT as u64 == 0 {
+        *signal = libc::SIGCHLD as u64;
+    }
+    // SAFETY: the structure is as long as said and lives through the call; without CLONE_VM it is as fork().
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) } {
+        0 => end(task),
+        found => Ok(Pid::from_raw(checked(found)? as i32)),
+    }
+}
+
+fn run(task: impl Task) -> u8 {
+    task().unwrap_or_else(|error| {
+        eprintln!("a child could not: {error:#}");
+        101
+    })
+}
+
+fn end(task: impl Task) -> ! {
+    let code = run(task);
+    // SAFETY: it does not return and touches no memory.
+    unsafe { libc::_exit(code.into()) }
+}
+
+/// Ends this thread alone, with a code that counts when it is the first thread of its process.
+pub(crate) fn end_thread(code: i32) -> ! {
+    // SAFETY: nothing of this thread's is used by the others.
+    unsafe { libc::syscall(libc::SYS_exit, code) };
+    unreachable!("SYS_exit does not return")
+}
+
+/// Has io_uring do one thing, and gives its result, which is as the system call's. A number tells what the operation
+/// needs, and what its pointers lead to must live: it has ended when this returns.
+pub(crate) fn uring(entry: &squeue::Entry) -> io::Result<i32> {
+    let mut ring = IoUring::new(4)?;
+    // SAFETY: the caller's buffers outlive this call, and the operation is over at its end.
+    unsafe { ring.submission().push(entry) }.map_err(io::Error::other)?;
+    ring.submit_and_wait(1)?;
+    let done = ring.completion().next().ok_or_else(|| io::Error::other("io_uring gave no result"))?;
+    match done.result() {
+        error @ ..0 => Err(io::Error::from_raw_os_error(-error)),
+        found => Ok(found),
+    }
+}
+
+/// A descriptor that a system call has just given to this process.
+pub(crate) fn owned(fd: i32) -> OwnedFd {
+    assert!(fd > 2, "{fd} is no new descriptor");
+    // SAFETY: the callers of this have it from the kernel and keep no other copy of the number.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// setsockopt(2) with a number.
+pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the value lives through the call and is as long as said.
+    let found = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size_of::<i32>() as u32)
+    };
+    checked(found.into()).map(drop)
+}
+
+/// A TCP socket over IPv4 of this protocol.
+pub(crate) fn tcp_socket(protocol: i32) -> io::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let found = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol) };
+    Ok(owned(checked(found.into())? as i32))
+}
+
+/// Ends the connection of a socket, which may then make another one: connect(2) to no family.
+pub(crate) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
+    // SAFETY: the address lives through the call and is as long as said.
+    let found =
+        unsafe { libc::connect(socket.as_raw_fd(), &raw const nowhere, size_of_val(&nowhere) as u32) };
+    checked(found.into()).map(drop)
+}
+
+/// Brings up the loopback interface of this process's network namespace.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    // SAFETY: numbers only.
+    let socket =
+        checked(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }.into())?;
+    let socket = owned(socket as i32);
+    // SAFETY: an interface request of zeros is a valid one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name.iter_mut().zip(b"lo").for_each(|(to, from)| *to = *from as libc::c_char);
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+    // SAFETY: the call reads the request, which has the interface's name and the flags.
+    let found = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    checked(found.into()).map(drop)
+}
+
+/// splice(2): moves bytes without a copy of them in this process.
+pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, n_bytes: usize) -> io::Result<usize> {
+    let null = std::ptr::null_mut();
+    // SAFETY: numbers only; no offsets are given.
+    let found = unsafe { libc::splice(from.as_raw_fd(), null, to.as_raw_fd(), null, n_bytes, 0) };
+    Ok(checked(found as c_long)? as usize)
+}
+
+/// A copy of another process's descriptor (pidfd_getfd(2), Linux 5.6).
+pub(crate) fn take_descriptor(pid: u32, fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let pidfd = checked(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    let pidfd = owned(pidfd as i32);
+    // SAFETY: numbers only.
+    let taken = checked(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })?;
+    Ok(owned(taken as i32))
+}
+
+/// A tmpfs that is mounted nowhere: fsopen(2), fsconfig(2), fsmount(2), Linux 5.2.
+pub(crate) fn detached_tmpfs() -> io::Result<OwnedFd> {
+    const FSCONFIG_CMD_CREATE: i32 = 6;
+    // SAFETY: a text with NUL at its end, and numbers.
+    let context = checked(unsafe { libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0) })?;
+    let context = owned(context as i32);
+    let null = std::ptr::null::<u8>();
+    // SAFETY: this command takes no pointers.
+    checked(unsafe {
+        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, null, null, 0)
+    })?;
+    // SAFETY: numbers only.
+    let mount = checked(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 0, 0) })?;
+    Ok(owned(mount as i32))
+}
+
+/// accept(2) as 32-bit programs call it, by socketcall(2) through `int 0x80`.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn accept_by_socketcall(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const SYS_SOCKETCALL: c_long = 102;
+    const SYS_ACCEPT: usize = 5;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+    // SAFETY: a new page of its own, at an address that fits into 32 bits.
+    let page = unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        page.cast::<[u32; 3]>().write([listener.as_raw_fd() as u32, 0, 0]);
+        page
+    };
+    let mut found = SYS_SOCKETCALL;
+    // SAFETY: the call reads three words at the address; rbx, which the compiler keeps for itself, is put back.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {call}",
+            "int 0x80",
+            "xchg rbx, {call}",
+            call = inout(reg) SYS_ACCEPT => _,
+            inout("rax") found,
+            in("rcx") page,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+        libc::munmap(page, 4096);
+    }
+    let found = i64::from(found as i32);
+    if found < 0 { Err(io::Error::from_raw_os_error(-found as i32)) } else { Ok(owned(found as i32)) }
+}
+
+/// What libc's syscall() gives back: the number, or the error.
+fn checked(found: c_long) -> io::Result<c_long> {
+    if found < 0 { Err(io::Error::last_os_error()) } else { Ok(found) }
+}
