@@ -9,7 +9,7 @@ use crate::told::Told;
 const TOP: &str = "\
 # What is seen on which kernel
 
-Written by `UPDATE_DOCS=1 make kernels`, and held in step by the suite `kernels` of `make test`: the sensor, statically linked as it is
+Written by `UPDATE_DOCS=1 make kernels`, and held in step by `make kernels`: the sensor, statically linked as it is
 shipped, runs in a virtual machine on each of Debian's kernels, with BPF LSM off and on (`LSM`), and on the kernel of the machine that ran the suite last
 (`own`). Before it, one thing is done after another, and exactly these events must come.
 
