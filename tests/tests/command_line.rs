@@ -109,6 +109,9 @@ fn a_host_is_refused_by_a_name_that_two_have() {
     let shared = name(&ids[0]);
     assert_eq!(shared, name(&ids[1]), "both have the name of this machine");
     let both: Vec<&str> = ids.iter().map(String::as_str).collect();
+    // A search knows the fleet as of a few seconds ago.
+    let knows_both = || run(vedette(stack.home()).args(["search", "--host", &shared])).code == 2;
+    tests::wait::poll(std::time::Duration::from_secs(30), || knows_both().then_some(()));
     for words in [
         &["search", "--host", &shared][..],
         &["tree", "--host", &shared, "--pid", "1"],
