@@ -110,7 +110,7 @@ fn mirror(target: &Target, to: &Path) {
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .derive_default(true)
-        .no_default("match_text_key|match_pattern|event_kernel")
+        .no_default("match_text_key|match_pattern|event_kernel|event_setting|event_memory")
         .layout_tests(false)
         .parse_callbacks(Box::new(Zerocopy))
         .generate();

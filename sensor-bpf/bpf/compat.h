@@ -167,6 +167,32 @@ static __always_inline u64 compat__argument(struct pt_regs *regs, bool compat, u
 #error "this architecture's registers are not known here: add them to compat.h"
 #endif
 
+/*
+ * The number of the system call that the current process is in. Its registers stand at the end of
+ * its stack; since 5.15 (dd6e10fbd9fb86) the kernel says where, which differs with its configuration.
+ */
+#define COMPAT_STACK_SIZE 16384
+
+struct task_struct___stack {
+	void *stack;
+} __attribute__((preserve_access_index));
+
+static __always_inline u32 compat__current_number(void)
+{
+#ifdef HAVE_LOOP
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+#else
+	struct task_struct___stack *task = (void *)bpf_get_current_task();
+	struct pt_regs *regs = BPF_CORE_READ(task, stack) + COMPAT_STACK_SIZE - bpf_core_type_size(struct pt_regs);
+#endif
+
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(regs, orig_ax);
+#else
+	return BPF_CORE_READ(regs, syscallno);
+#endif
+}
+
 /* Whether what a system call returned is an error. */
 static __always_inline bool compat__failed(s64 ret)
 {

@@ -44,6 +44,33 @@ static __always_inline int credentials__changing(u32 action, const struct cred *
 	return 0;
 }
 
+/*
+ * The current process is about to run a program with these credentials. It is told when they give
+ * it more than it had: another user or group, or capabilities, by bits or attributes of the file.
+ */
+static __always_inline int credentials__executing(const struct cred *new)
+{
+	struct task_struct *task = task__current();
+	struct event_credentials record = {};
+
+	if (!new || !filter__wants(task))
+		return 0;
+	credentials__fill(&record.before, BPF_CORE_READ(task, cred));
+	credentials__fill(&record.after, new);
+	if (record.before.euid != record.after.euid)
+		record.action = EVENT_SETUID;
+	else if (record.before.egid != record.after.egid)
+		record.action = EVENT_SETGID;
+	else if (record.after.permitted & ~record.before.permitted)
+		record.action = EVENT_CAPSET;
+	else
+		return 0;
+	record.header.time_ns = bpf_ktime_get_boot_ns();
+	task__fill(&record.task, task);
+	emit(&record.header, EVENT_CREDENTIALS, EVENT_CLASS_BULK, sizeof(record));
+	return 0;
+}
+
 /* A system call for it has returned: what the current process may do now. */
 __noinline int credentials__changed(u32 action, u32 error)
 {

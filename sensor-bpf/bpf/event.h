@@ -34,6 +34,8 @@ enum event_kind {
 	EVENT_KERNEL = 8,
 	EVENT_NAMESPACES = 9,
 	EVENT_CREDENTIALS = 10,
+	EVENT_SETTING = 20,
+	EVENT_MEMORY = 21,
 };
 
 /* Every record starts with this. */
@@ -187,6 +189,17 @@ enum event_mount_action {
 	EVENT_PIVOT_ROOT = 66,	/* `path`: the new root, `target`: where the old one goes */
 };
 
+/*
+ * What reaches out of where a process is kept, and what it may control the kernel through: told as
+ * what is done to files is too.
+ */
+enum event_reach_action {
+	EVENT_KEXEC_FILE = 67,		/* `path`: the image of a kernel that is to be run */
+	EVENT_CONTROL = 68,		/* a file of ftrace, or one of a few of control groups, is opened to be written */
+	EVENT_RUNTIME_SOCKET = 115,	/* connected to a container runtime's socket */
+	EVENT_OUTSIDE_ROOT = 116,	/* opened in the host's mount namespace, by a process of another one */
+};
+
 /* Bits of event_file.flags. */
 #define EVENT_FILE_PATH_CUT (1 << 0)		/* `path` is not whole: its beginning is missing */
 #define EVENT_FILE_TARGET_CUT (1 << 1)		/* likewise */
@@ -222,6 +235,7 @@ struct event_file {
 enum event_target_action {
 	EVENT_TARGET_PTRACE = 7,
 	EVENT_TARGET_SIGNAL = 8,
+	EVENT_TARGET_VM_WRITE = 11,
 };
 
 struct event_target {
@@ -237,6 +251,8 @@ struct event_target {
 /* What a process did to the kernel: the numbers of wire::event::Kind. */
 enum event_kernel_action {
 	EVENT_KERNEL_MODULE_LOAD = 60,
+	EVENT_KERNEL_BPF_LOAD = 61,
+	EVENT_KERNEL_KEXEC = 67,	/* by kexec_load(2): from memory */
 	EVENT_KERNEL_IO_URING_SETUP = 69,
 };
 
@@ -246,8 +262,43 @@ struct event_kernel {
 	struct event_header header;
 	struct event_task task;
 	__u32 action;			/* enum event_kernel_action */
-	__u32 detail;			/* io_uring: IORING_SETUP_* flags; a module: its taint bits */
-	char name[EVENT_NAME_MAX];	/* a module's; ends at the first NUL */
+	__u32 detail;			/* io_uring: IORING_SETUP_* flags; a module: its taint bits; a BPF program: its type */
+	__u32 attach;			/* a BPF program's expected attach type */
+	__u32 error;			/* errno; 0: done */
+	char name[EVENT_NAME_MAX];	/* a module's, a BPF program's; ends at the first NUL */
+	char at[EVENT_NAME_MAX];	/* the function that a BPF program is for; likewise */
+};
+
+#define EVENT_SETTING_NAME 96
+#define EVENT_SETTING_VALUE 160
+
+/* A setting of the kernel (sysctl) is about to be written. */
+struct event_setting {
+	struct event_header header;
+	struct event_task task;
+	__u32 name_len;
+	__u32 value_len;
+	char name[EVENT_SETTING_NAME];		/* below /proc/sys, with slashes */
+	char value[EVENT_SETTING_VALUE];	/* as it was written, cut */
+};
+
+/* What a process does with memory that no file stands behind: the numbers of wire::event::Kind. */
+enum event_memory_action {
+	EVENT_MPROTECT_EXEC = 9,
+	EVENT_MEMFD_CREATE = 10,
+};
+
+#define EVENT_MEMFD_NAME 256	/* memfd_create(2) takes 249 bytes, to which the kernel adds a few */
+
+struct event_memory {
+	struct event_header header;
+	struct event_task task;
+	__u64 inode;		/* of a memfd; 0: not known */
+	__u32 action;		/* enum event_memory_action */
+	__u32 prot;		/* PROT_* of what becomes executable */
+	__u32 from_syscall;	/* whether a file stands behind the memory was not seen */
+	__u32 name_len;
+	char name[EVENT_MEMFD_NAME];	/* of a memfd, as /proc shows it: "memfd:" before what the process chose */
 };
 
 /* Inodes of the namespaces that a process lives in. */
@@ -442,6 +493,11 @@ struct match_header {
 #define SYSCALL_SETGID 5
 #define SYSCALL_CAPSET 6
 #define SYSCALL_NAMESPACE 7	/* setns, unshare */
+#define SYSCALL_BPF 8
+#define SYSCALL_KEXEC 12
+#define SYSCALL_MEMFD 13
+#define SYSCALL_MPROTECT 14
+#define SYSCALL_CONNECT 15
 #define SYSCALL_CWD (-100)	/* AT_FDCWD */
 
 struct syscall_shape {

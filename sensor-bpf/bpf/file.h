@@ -130,59 +130,34 @@ static __always_inline void file__send(struct file_event *e)
 	scratch__opaque(size);
 	if (size > SCRATCH_RECORD)
 		return emit__lost(EVENT_CLASS_FILE);
+	/* A way out of a container is not lost among files. */
+	if (e->record->action >= EVENT_RUNTIME_SOCKET)
+		return emit(&e->record->header, EVENT_FILE, EVENT_CLASS_PROCESS, size);
 	emit(&e->record->header, EVENT_FILE, EVENT_CLASS_FILE, size);
 }
 
-/* An action on an open file. A function of its own, so that the object has it once. */
-__noinline int file__tell_of(u64 address, u32 action, u32 access, s64 error)
+/* An action at a path. A function of its own, so that the object has it once. */
+__noinline int file__tell_at(u64 address, u32 action, u32 access, s64 error)
 {
-	struct file *file = (void *)address;
+	struct path *path = (void *)address;
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
 	struct file_event e;
 
 	if (!file__begin(&e, action, access))
 		return 0;
 	e.record->error = error;
-	file__fill(e.record, BPF_CORE_READ(file, f_inode));
+	file__fill(e.record, BPF_CORE_READ(dentry, d_inode));
 	path__begin(e.s);
-	if (file__path(&e, BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry)))
+	if (file__path(&e, BPF_CORE_READ(path, mnt), dentry))
 		file__send(&e);
 	file__end(&e);
 	return 0;
 }
 
-/* security_file_open() returns: what was asked for, and whether a security module refused. */
-static __always_inline int file__opened(struct file *file, int error)
+/* An action on an open file. */
+static __always_inline int file__tell_of(u64 address, u32 action, u32 access, s64 error)
 {
-	u32 mode = BPF_CORE_READ(file, f_mode), access = 0;
-
-	if (mode & FMODE_READ)
-		access |= EVENT_ACCESS_READ;
-	if (mode & FMODE_WRITE)
-		access |= EVENT_ACCESS_WRITE;
-	if (BPF_CORE_READ(file, f_flags) & FMODE_EXEC_FLAG)
-		access |= EVENT_ACCESS_EXEC;
-	file__tell_of(compat__address(file), mode & FMODE_CREATED ? EVENT_FILE_CREATE : EVENT_FILE_OPEN, access, error);
-	return 0;
-}
-
-/* security_mmap_file() returns. The process's own image is told of by its exec. */
-static __always_inline int file__mapped(struct file *file, unsigned long prot, int error)
-{
-	struct task_struct *task;
-
-	if (!file || !(prot & PROT_EXEC))
-		return 0;
-	task = task__current();
-	if (BPF_CORE_READ(file, f_inode) == BPF_CORE_READ(task, mm, exe_file, f_inode))
-		return 0;
-	file__tell_of(compat__address(file), EVENT_FILE_MMAP_EXEC, EVENT_ACCESS_EXEC, error);
-	return 0;
-}
-
-/* security_file_mprotect() returns. */
-static __always_inline int file__protected(struct vm_area_struct *vma, unsigned long prot, int error)
-{
-	return file__mapped(BPF_CORE_READ(vma, vm_file), prot, error);
+	return file__tell_at(address + bpf_core_field_offset(struct file, f_path), action, access, error);
 }
 
 #endif

@@ -41,6 +41,7 @@ struct super_block {
 	u32 s_dev;
 	unsigned long s_flags;
 	unsigned long s_magic;
+	struct file_system_type *s_type;
 };
 
 struct inode {
@@ -103,6 +104,10 @@ struct files_struct {
 struct fs_struct {
 	struct path root;
 	struct path pwd;
+};
+
+struct file_system_type {
+	const char *name;
 };
 
 struct mm_struct {
@@ -258,6 +263,7 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+	struct cred *cred;
 	int argc;
 	const char *filename;
 	const char *interp;
@@ -302,6 +308,30 @@ struct module {
 
 struct socket {
 	struct sock *sk;
+};
+
+struct unix_sock {
+	struct path path;
+	struct sock *peer;
+};
+
+struct bpf_prog_aux {
+	char name[16];
+	const char *attach_func_name;
+};
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+	enum bpf_attach_type expected_attach_type;
+	struct bpf_prog_aux *aux;
+};
+
+enum kernel_load_data_id {
+	LOADING_KEXEC_IMAGE = 3,
+};
+
+enum kernel_read_file_id {
+	READING_KEXEC_IMAGE = 3,
 };
 
 struct tcp_sock {
@@ -357,11 +387,15 @@ struct pt_regs {
 
 /* include/uapi/linux/magic.h, include/linux/fs.h, include/linux/mount.h, include/linux/sched.h */
 #define TMPFS_MAGIC 0x01021994
+#define TRACEFS_MAGIC 0x74726163
+#define CGROUP_SUPER_MAGIC 0x27e0eb
+#define CGROUP2_SUPER_MAGIC 0x63677270
 #define SB_RDONLY (1UL << 0)
 #define SB_KERNMOUNT (1UL << 22)
 #define MNT_READONLY 0x40
 #define PF_KTHREAD 0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
+#define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
@@ -394,6 +428,7 @@ enum tcp_state {
 #define FMODE_CREATED 0x100000
 #define FMODE_EXEC_FLAG 0x20
 #define PROT_EXEC 0x4
+#define MAP_ANONYMOUS 0x20
 #define RENAME_EXCHANGE 0x2
 
 #endif

@@ -30,10 +30,12 @@ __noinline int mount__tell(u32 action, u64 at, u64 other, u64 source, u64 type)
 		path__begin(e.s);
 		if (!file__target(&e, BPF_CORE_READ(target, mnt), BPF_CORE_READ(target, dentry)))
 			goto end;
+		if (action == EVENT_MOUNT)
+			type = (u64)BPF_CORE_READ(target, mnt, mnt_sb, s_type, name);
 	} else {
 		e.record->target_len = mount__text(e.s, (void *)source, EVENT_PATH_MAX);
-		e.record->name_len = mount__text(e.s, (void *)type, EVENT_NAME_MAX);
 	}
+	e.record->name_len = mount__text(e.s, (void *)type, EVENT_NAME_MAX);
 	file__send(&e);
 end:
 	file__end(&e);

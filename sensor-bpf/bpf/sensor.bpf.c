@@ -2,6 +2,7 @@
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
 #include "load.h"
 #include "process.h"
+#include "setting.h"
 #include "syscall.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -154,6 +155,34 @@ SEC("tp_btf/io_uring_create")
 int BPF_PROG(io_uring_made, int fd, void *ctx_, unsigned int sq_entries, unsigned int cq_entries, unsigned int flags)
 { return load__io_uring(flags); }
 
+SEC("fentry/perf_event_bpf_event")
+int BPF_PROG(program_loaded, struct bpf_prog *program, u32 what)
+{ return load__program_event(program, what); }
+
+SEC("fexit/security_kernel_load_data")
+int BPF_PROG(kexec_loaded, u32 what, bool contents, int ret)
+{ return load__data(what, ret); }
+
+SEC("fexit/security_kernel_read_file")
+int BPF_PROG(kexec_file_read, struct file *file, u32 what, bool contents, int ret)
+{ return load__file(file, what, ret); }
+
+SEC("cgroup/sysctl")
+int setting_written(struct bpf_sysctl *ctx)
+{ return setting__asked(ctx); }
+
+SEC("fexit/shmem_file_setup")
+int BPF_PROG(memory_file, const char *name, long long size, unsigned long flags, struct file *file)
+{ return memory__made(name, file); }
+
+SEC("fexit/hugetlb_file_setup")
+int memory_file_huge(u64 *ctx)
+{ return memory__made((void *)ctx[0], (void *)compat__returned(ctx, 6, 6)); }
+
+SEC("fexit/security_unix_stream_connect")
+int BPF_PROG(socket_reached, struct sock *sk, struct sock *other, struct sock *new, int ret)
+{ return reach__connected(other, ret); }
+
 SEC("fexit/path_mount")
 int BPF_PROG(mount_made, const char *source, struct path *path, const char *type, unsigned long flags, void *data, int ret)
 { return mount__mounted(source, path, type, ret); }
@@ -190,3 +219,11 @@ SEC("fexit/security_capset")
 int BPF_PROG(credentials_capset, struct cred *new, const struct cred *old, const void *effective, const void *inheritable,
 	     const void *permitted, int ret)
 { return credentials__changing(EVENT_CAPSET, new, old, ret); }
+
+SEC("fexit/security_bprm_creds_from_file")
+int BPF_PROG(credentials_file, struct linux_binprm *bprm, struct file *file, int ret)
+{ return ret ? 0 : credentials__executing(BPF_CORE_READ(bprm, cred)); }
+
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(credentials_exec, struct task_struct *task, struct linux_binprm *bprm)
+{ return credentials__executing(BPF_CORE_READ(bprm, cred)); }

@@ -12,7 +12,9 @@
 
 #include "change.h"
 #include "credentials.h"
+#include "load.h"
 #include "mount.h"
+#include "open.h"
 #include "place.h"
 #include "socket.h"
 #include "target.h"
@@ -199,9 +201,9 @@ static __always_inline int syscall__rooted(void)
 }
 
 /* A way into another process, of which the caller knows the number only. */
-__noinline int syscall__entered(u32 pid, u32 error)
+__noinline int syscall__entered(u32 action, u32 pid, u32 error)
 {
-	struct event_target record = { .action = EVENT_TARGET_PTRACE, .error = error, .from_syscall = 1 };
+	struct event_target record = { .action = action, .error = error, .from_syscall = 1 };
 	struct task_struct *task = task__current();
 
 	if (!filter__wants(task) || pid == BPF_CORE_READ(task, tgid))
@@ -219,7 +221,60 @@ static __always_inline int syscall__ptraced(struct pt_regs *regs, bool compat, l
 
 	if (request != PTRACE_ATTACH && request != PTRACE_SEIZE)
 		return 0;
-	return syscall__entered(compat__argument(regs, compat, 1), ret < 0 ? -ret : 0);
+	return syscall__entered(EVENT_TARGET_PTRACE, compat__argument(regs, compat, 1), ret < 0 ? -ret : 0);
+}
+
+/* A BPF program was loaded, if that is what the descriptor leads to. */
+static __always_inline int syscall__program(s64 fd)
+{
+	struct file *file = syscall__file(fd);
+	struct dentry *dentry;
+	u64 name = 0;
+
+	if (!file)
+		return 0;
+	dentry = BPF_CORE_READ(file, f_path.dentry);
+	if (BPF_CORE_READ(dentry, d_name.len) != sizeof(name) ||
+	    bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(dentry, d_name.name)) ||
+	    name != REACH_START('b', 'p', 'f', '-', 'p', 'r', 'o', 'g'))
+		return 0;
+	return load__program((u64)BPF_CORE_READ(file, private_data));
+}
+
+static __always_inline int syscall__memfd(s64 fd)
+{
+	struct file *file = syscall__file(fd);
+
+	return file ? memory__file(compat__address(file), (u64)BPF_CORE_READ(file, f_path.dentry, d_name.name)) : 0;
+}
+
+/* A function of its own, for its stack. */
+__noinline int syscall__connected(s64 fd)
+{
+	struct file *file = syscall__file(fd);
+	struct unix_sock *this;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
+		return 0;
+	this = (void *)sk;
+	return reach__connected(BPF_CORE_READ(this, peer), 0);
+}
+
+/* mmap has mapped something to be executed. */
+static __always_inline int syscall__mapped(struct pt_regs *regs, bool compat)
+{
+	struct file *file;
+
+	if (compat__argument(regs, compat, 3) & MAP_ANONYMOUS)
+		return file__mapped(NULL, compat__argument(regs, compat, 2), 0);
+	file = syscall__file((s32)compat__argument(regs, compat, 4));
+	return file ? file__mapped(file, compat__argument(regs, compat, 2), 0) : 0;
 }
 
 /* raw tracepoint sys_exit. */
@@ -256,16 +311,25 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	case SYSCALL_PTRACE:
 		return syscall__ptraced(regs, compat, ret);
 	case SYSCALL_VM_WRITE:
-		return syscall__entered(compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
+		return syscall__entered(EVENT_TARGET_VM_WRITE, compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
 	case EVENT_FILE_OPEN:
 		if (ret >= 0)
 			return syscall__opened(ret);
 		/* Who is turned away is of interest; who finds nothing there is not. */
 		return ret == -1 || ret == -13 ? syscall__changed(compat__address(regs), index, ret) : 0;
 	case EVENT_FILE_MMAP_EXEC:
-		return compat__failed(ret) ? 0 :
-			file__mapped(syscall__file((s32)compat__argument(regs, compat, 4)),
-				     compat__argument(regs, compat, 2), 0);
+		return compat__failed(ret) ? 0 : syscall__mapped(regs, compat);
+	case SYSCALL_MPROTECT:
+		return ret == 0 && compat__argument(regs, compat, 2) & PROT_EXEC ?
+			memory__executable(compat__argument(regs, compat, 2), 1) : 0;
+	case SYSCALL_MEMFD:
+		return syscall__memfd(ret);
+	case SYSCALL_BPF:
+		return ret > 0 && compat__argument(regs, compat, 0) == BPF_PROG_LOAD ? syscall__program(ret) : 0;
+	case SYSCALL_KEXEC:
+		return load__kexec(ret < 0 ? -ret : 0);
+	case SYSCALL_CONNECT:
+		return ret ? 0 : syscall__connected((s32)compat__argument(regs, compat, 0));
 	default:
 		return syscall__changed(compat__address(regs), index, ret < 0 ? ret : 0);
 	}

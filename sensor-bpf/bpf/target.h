@@ -40,6 +40,21 @@ static __always_inline int target__signalled(int sig, struct kernel_siginfo *inf
 	return 0;
 }
 
+/* Numbers of process_vm_writev(2): of 64-bit programs, and of 32-bit ones on x86. */
+#if defined(__TARGET_ARCH_x86)
+#define TARGET_VM_WRITE 311
+#define TARGET_VM_WRITE_32 348
+#else
+#define TARGET_VM_WRITE 271
+#define TARGET_VM_WRITE_32 377
+#endif
+
+/* Whether the current process asks by process_vm_writev(2), which no other way to ask can be taken for. */
+static __always_inline bool target__is_vm_write(void)
+{
+	return compat__current_number() == (compat__is_compat() ? TARGET_VM_WRITE_32 : TARGET_VM_WRITE);
+}
+
 #define TARGET_MODE_ATTACH 0x02	/* PTRACE_MODE_ATTACH: to change it, not only to look */
 
 /* security_ptrace_access_check() returns: ptrace, /proc/PID/mem, process_vm_*, pidfd_getfd. */
@@ -50,7 +65,8 @@ static __always_inline int target__accessed(struct task_struct *target, u32 mode
 	if (!(mode & TARGET_MODE_ATTACH) || BPF_CORE_READ(task, tgid) == BPF_CORE_READ(target, tgid) ||
 	    !filter__wants(task))
 		return 0;
-	target__tell(task, target, EVENT_TARGET_PTRACE, mode, error < 0 ? -error : 0);
+	target__tell(task, target, target__is_vm_write() ? EVENT_TARGET_VM_WRITE : EVENT_TARGET_PTRACE, mode,
+		     error < 0 ? -error : 0);
 	return 0;
 }
 

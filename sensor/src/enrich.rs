@@ -14,6 +14,8 @@ use crate::user::Names;
 
 mod credentials;
 mod file;
+mod memory;
+mod program;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,8 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Event {
         Body::Kernel(kernel) => (kernel.action, target::kernel_row(kernel)),
         Body::Move(moved) => (Kind::NAMESPACE_CHANGE, credentials::place_row(moved)),
         Body::Credentials(changed) => (changed.action, credentials::row(changed)),
+        Body::Setting(setting) => (Kind::SYSCTL, memory::setting_row(setting)),
+        Body::Memory(memory) => (memory.action, memory::row(memory)),
     };
     Event { time: record.time, kind, row }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod container;
 pub mod enrich;
 pub mod enroll;
+pub mod escape;
 pub mod hash;
 pub mod home;
 pub mod identity;

@@ -15,11 +15,12 @@ use wire::time::{BootTime, Clock};
 
 use crate::account::{Account, Position, Start};
 use crate::enrich::{self, Origin};
+use crate::escape::{self, Host, Watch};
 use crate::hash::{FileId, Request, Sha256, Skip};
 use crate::record::{Body, Class, Image, Place, Record};
 use crate::redact::Redactor;
 use crate::seal::{Bounds, Seal, Sealer, Who};
-use crate::table::{Limits, Table};
+use crate::table::{Limits, Node, Table};
 use crate::user::Names;
 use announce::Announcer;
 
@@ -48,6 +49,8 @@ pub struct PipelineConfig {
     pub collection: [u8; 16],
     /// What replaces secrets in arguments.
     pub redactor: Redactor,
+    /// The namespaces that the host itself lives in.
+    pub host: Host,
 }
 
 /// The state between the rings and the outbox.
@@ -57,6 +60,7 @@ pub struct Pipeline {
     epoch: Epoch,
     redactor: Redactor,
     n_redacted: u64,
+    escapes: Watch,
     table: Table,
     account: Account,
     critical: Sealer,
@@ -98,6 +102,7 @@ impl Pipeline {
             epoch: config.epoch,
             redactor: config.redactor,
             n_redacted: 0,
+            escapes: Watch::new(config.host),
             table: Table::new(config.limits),
             account: Account::new(config.start, now),
             critical: Sealer::new(Lane::Critical, config.bounds),
@@ -157,11 +162,18 @@ impl Pipeline {
             _ => None,
         };
         let executable = target.map(|node| self.table.executable(node)).unwrap_or_default();
-        let event = enrich::event(record, executable, self.origin);
+        let mut event = enrich::event(record, executable, self.origin);
+        let sign = self.escape(record, node, &mut event, now);
         let ran = image.as_ref().filter(|image| image.just_executed).map(|_| record.time);
         let who = node.map(|node| Who { node, image: image.as_ref(), ran });
         sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
         self.seal_if_due(lane, names, now);
+        if let Some(sign) = sign {
+            self.account.own(Lane::Critical);
+            let who = node.map(|node| Who { node, image: None, ran: None });
+            self.critical.push(&sign, who, &mut self.table, names, now);
+            self.seal_if_due(Lane::Critical, names, now);
+        }
     }
 
     /// The next executable to read for its hash.
@@ -317,6 +329,23 @@ impl Pipeline {
         let args = self.redactor.redact(image.args)?;
         self.n_redacted += 1;
         Some(args)
+    }
+
+    /// Settles what a record is where its container decides, and gives the sign of an escape that it shows.
+    fn escape(
+        &mut self,
+        record: &Record<'_>,
+        node: Option<Node>,
+        event: &mut Event,
+        now: BootTime,
+    ) -> Option<Event> {
+        if !escape::concerns(&record.body) {
+            return None;
+        }
+        let image = node.and_then(|node| self.table.view(node));
+        event.kind = escape::settled(event.kind, image.as_ref());
+        let (kind, row) = self.escapes.sign(record, image.as_ref()?, &event.row, now)?;
+        Some(Event { time: event.time, kind, row })
     }
 
     fn losses(&self) -> (u64, u64) {

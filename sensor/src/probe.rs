@@ -9,6 +9,7 @@
 //! - `install`: load and pin; `pins`: the folder; `host`: what the machine must offer.
 //! - [`cgroup`]: which hierarchy is read, and which subtree a sensor is confined to.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +37,7 @@ mod trial;
 pub use counters::{ClassCounters, Counters, Sequence};
 pub use error::ProbeError;
 pub use filter::Filter;
-pub use host::{KernelVersion, kernel_version};
+pub use host::{KernelVersion, host_namespaces, kernel_version};
 pub use seed::OwnedImage;
 pub use trial::{Need, Trial, needs, try_sights};
 
@@ -74,6 +75,7 @@ pub struct Probe {
     rings: PerClass<Ring>,
     counters: counters::CounterMap,
     filter: filter::FilterMaps,
+    sockets: filter::SocketMap,
     tables: tables::TableMaps,
     programs: Vec<(&'static Hook, ProgramFd)>,
     pins: Pins,
@@ -170,6 +172,15 @@ impl Probe {
     /// When there are more than 1,024 entries of a kind.
     pub fn set_filter(&mut self, filter: &Filter) -> Result<(), ProbeError> {
         self.filter.set(filter)
+    }
+
+    /// Replaces what the programs take for a container runtime's socket, by device and inode as `stat` has them. At most 64; what is
+    /// more is left out.
+    ///
+    /// # Errors
+    /// When the kernel refuses to change its map.
+    pub fn set_runtime_sockets(&mut self, sockets: &BTreeSet<(u64, u64)>) -> Result<(), ProbeError> {
+        self.sockets.set(sockets)
     }
 
     /// Makes a collection decide what is shipped from now on: a run of a program sees all of the one before, or all of
@@ -273,6 +284,7 @@ impl Probe {
             ],
             counters: counters::CounterMap::open(&pins)?,
             filter: filter::FilterMaps::open(&pins)?,
+            sockets: filter::SocketMap::open(&pins)?,
             tables: tables::TableMaps::open(&pins)?,
             programs,
             pins,

@@ -12,14 +12,18 @@ mod credentials;
 mod decode;
 mod file;
 mod kernel;
+mod memory;
 mod place;
+mod setting;
 mod target;
 
 pub use credentials::{Credentials, Ids};
 pub use decode::RecordError;
 pub use file::{Access, File};
-pub use kernel::KernelAction;
+pub use kernel::{KernelAction, Program};
+pub use memory::Memory;
 pub use place::{Held, Move};
+pub use setting::Setting;
 pub use target::Target;
 
 /// A record as a program in the kernel emitted it.
@@ -115,6 +119,10 @@ pub enum Body<'a> {
     Move(Move),
     /// A process's credentials were changed.
     Credentials(Box<Credentials>),
+    /// A setting of the kernel was written.
+    Setting(Setting<'a>),
+    /// Memory became code, or a file that is memory only was made.
+    Memory(Memory<'a>),
 }
 
 impl Body<'_> {
@@ -129,6 +137,8 @@ impl Body<'_> {
             Body::Kernel(kernel) => Some(kernel.task),
             Body::Move(moved) => Some(moved.task),
             Body::Credentials(changed) => Some(changed.task),
+            Body::Setting(setting) => Some(setting.task),
+            Body::Memory(memory) => Some(memory.task),
         }
     }
 }

@@ -106,6 +106,7 @@ fn fifty_thousand_processes_fit() {
         bounds: Bounds::default(),
         collection: [0; 16],
         redactor: Redactor::new(&Redaction::default()).expect("the built-in rules"),
+        host: vedette_sensor::escape::Host::default(),
     };
     let mut pipeline = Pipeline::new(config, at(0));
     let names = Names::default();

@@ -13,6 +13,7 @@ use crate::id::Lane;
 use crate::time::BootTime;
 use crate::value::Value;
 
+mod escape;
 mod file;
 mod kernel;
 mod network;
@@ -52,7 +53,7 @@ impl Kind {
 
     /// Every kind this version knows, by category.
     pub fn known() -> impl Iterator<Item = &'static KindInfo> {
-        [process::KINDS, file::KINDS, network::KINDS, kernel::KINDS, sensor::KINDS].into_iter().flatten()
+        [process::KINDS, file::KINDS, network::KINDS, kernel::KINDS, escape::KINDS, sensor::KINDS].into_iter().flatten()
     }
 
     /// What this version knows about it, if anything.

@@ -220,6 +220,10 @@ fields! {
     223 NamespacePid "namespace.pid" Uint Event, "The inode of the pid namespace that its children will live in.";
     224 NamespaceNet "namespace.net" Uint Event, "The inode of the network namespace it lives in now.";
     225 NamespaceUser "namespace.user" Uint Event, "The inode of the user namespace it lives in now.";
+    226 KernelObjectType "kernel.object.type" Keyword Event, "The type of a BPF program: kprobe, tracing, lsm, xdp, …";
+    227 KernelObjectAttach "kernel.object.attach" Keyword Event, "What a BPF program is made to be attached to, as far as it was said when it was loaded.";
+    228 KernelObjectValue "kernel.object.value" Keyword Event, "What a setting of the kernel was set to, up to 159 bytes.";
+    229 MemoryProtection "memory.protection" KeywordList Event, "What may be done to memory: read, write, exec.";
 
     // The sensor's own events.
     240 SensorVersion "sensor.version" Keyword Event, "The sensor's version.";

@@ -1,10 +1,10 @@
 //! What is done to other processes, and to the kernel.
 
 use bytes::Bytes;
-use wire::event::Row;
+use wire::event::{Kind, Row};
 use wire::field::Field;
 
-use super::{Origin, set_outcome};
+use super::{Origin, program, set_outcome};
 use crate::record::{KernelAction, Target};
 
 /// The values of an action upon a process that runs this executable, as far as that is known.
@@ -31,6 +31,15 @@ pub(super) fn kernel_row(kernel: &KernelAction) -> Row {
     let mut row = Row::default();
     if !kernel.name.is_empty() {
         row.set(Field::KernelObjectName, Bytes::copy_from_slice(&kernel.name));
+    }
+    if let Some(loaded) = &kernel.program {
+        row.set(Field::KernelObjectType, Bytes::from(program::type_name(loaded)));
+        if let Some(attach) = program::attach(loaded) {
+            row.set(Field::KernelObjectAttach, Bytes::from(attach));
+        }
+    }
+    if kernel.action == Kind::KEXEC {
+        set_outcome(&mut row, kernel.error);
     }
     row
 }

@@ -24,6 +24,7 @@ fn pipeline(start: Start, events: u32) -> Pipeline {
         bounds: Bounds { events, ..Bounds::default() },
         collection: [7; 16],
         redactor: Redactor::new(&Redaction::default()).unwrap(),
+        host: crate::escape::Host::default(),
     };
     Pipeline::new(config, at(0))
 }

@@ -88,6 +88,15 @@ pub enum ProbeError {
         #[source]
         source: Box<aya::programs::links::LinkError>,
     },
+    /// A program could not be attached to a control group.
+    #[error("the kernel could not attach the program {program} to the root of the control groups")]
+    Attach {
+        /// Which.
+        program: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A pin could not be made.
     #[error("cannot pin {}", .path.display())]
     Pin {

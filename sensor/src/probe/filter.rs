@@ -10,6 +10,7 @@ use super::ProbeError;
 use super::pins::Pins;
 
 const MAX_ENTRIES: usize = 1024;
+const MAX_SOCKETS: usize = 64;
 
 /// What is not wanted. A record is left out when its acting process has any of these; for a
 /// fork that is the child.
@@ -57,6 +58,20 @@ impl FilterMaps {
             filter.executables.iter().map(|&(device, inode)| [kernel_device(device), inode]),
         )?;
         self.kinds.set(0, kinds(filter), 0).map_err(failed)
+    }
+}
+
+/// The sockets of container runtimes.
+pub(super) struct SocketMap(HashMap<MapData, [u64; 2], u32>);
+
+impl SocketMap {
+    pub(super) fn open(pins: &Pins) -> Result<Self, ProbeError> {
+        Ok(Self(HashMap::try_from(Map::HashMap(pins.map("runtime_sockets")?)).map_err(failed)?))
+    }
+
+    pub(super) fn set(&mut self, sockets: &BTreeSet<(u64, u64)>) -> Result<(), ProbeError> {
+        let keys = sockets.iter().take(MAX_SOCKETS).map(|&(device, inode)| [kernel_device(device), inode]);
+        replace(&mut self.0, keys)
     }
 }
 

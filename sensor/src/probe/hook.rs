@@ -28,6 +28,8 @@ pub enum HookKind {
     Return,
     /// Packets of the sockets of a control group, by direction (`cgroup_skb`), at the root of cgroup v2.
     Packets,
+    /// Settings of the kernel that are read and written (`cgroup/sysctl`), at the root of cgroup v2.
+    Settings,
     /// An iterator, run when its file is read.
     Iterator,
 }
@@ -45,6 +47,7 @@ impl Hook {
             HookKind::Entry => "fentry",
             HookKind::Return => "fexit",
             HookKind::Packets => "cgroup_skb",
+            HookKind::Settings => "cgroup",
             HookKind::Iterator => "iter",
         };
         format!("{kind}/{}", self.place)
@@ -55,7 +58,7 @@ impl Hook {
         let name = match self.kind {
             HookKind::Tracepoint => format!("\0btf_trace_{}\0", self.place),
             HookKind::Entry | HookKind::Return => format!("\0{}\0", self.place),
-            HookKind::Packets => return true,
+            HookKind::Packets | HookKind::Settings => return true,
             HookKind::Iterator => format!("\0bpf_iter_{}\0", self.place),
         };
         memmem::find(btf, name.as_bytes()).is_some()

@@ -10,6 +10,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::sys::utsname::uname;
 
 use super::ProbeError;
+use crate::escape::Host;
 
 /// Where BPF objects are pinned.
 pub(super) const BPFFS: &str = "/sys/fs/bpf";
@@ -81,13 +82,16 @@ pub(super) fn require_bpffs() -> Result<(), ProbeError> {
         .map_err(|errno| ProbeError::Bpffs { source: errno.into() })
 }
 
-/// The host's own mount namespace: that of the kernel's threads, which nobody can move; else of the first process, which
+/// The host's own namespaces: those of the kernel's threads, which nobody can move; else of the first process, which
 /// not everybody may look at. 0 where neither can be seen.
-pub(super) fn mount_namespace() -> u32 {
+pub fn host_namespaces() -> Host {
     let is_kthreadd = fs::read("/proc/2/comm").is_ok_and(|comm| comm == b"kthreadd\n");
-    let of = |pid: u32| Some(fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?.ino());
-    let inode = of(2).filter(|_| is_kthreadd).or_else(|| of(1));
-    inode.and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
+    let find = |kind: &str| {
+        let of = |pid: u32| Some(fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok()?.ino());
+        let inode = of(2).filter(|_| is_kthreadd).or_else(|| of(1));
+        inode.and_then(|inode| u32::try_from(inode).ok()).unwrap_or(0)
+    };
+    Host { mnt: find("mnt"), pid: find("pid") }
 }
 
 /// Whether the BPF file system is mounted.

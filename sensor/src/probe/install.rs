@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::os::fd::AsFd as _;
 
 use aya::maps::{Array, Map};
 use aya::programs::links::FdLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FEntry, FExit, Iter, Program,
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSysctl, FEntry, FExit, Iter, Program,
     ProgramError,
 };
 use aya::util::nr_cpus;
@@ -21,6 +22,7 @@ use super::pins::{Identity, Pins};
 use super::sight::{Sight, Way};
 use super::{KernelVersion, ProbeConfig, ProbeError, host, syscalls};
 use crate::record::PerClass;
+use crate::sys;
 
 /// Buffers for large records beyond one for each CPU: for runs that preempted others.
 const SPARE_SCRATCH: u32 = 8;
@@ -60,7 +62,7 @@ impl Plan {
                 n_cpus,
                 n_scratch: n_cpus + SPARE_SCRATCH,
                 wake_bytes: ring_bytes.map(|bytes| bytes / 8),
-                host_mnt_ns: host::mount_namespace(),
+                host_mnt_ns: host::host_namespaces().mnt,
             },
             n_cpus,
             ring_bytes,
@@ -138,6 +140,7 @@ impl<'a> Loader<'a> {
             HookKind::Entry => <&mut FEntry>::try_from(program)?.load(hook.place, self.btf),
             HookKind::Return => <&mut FExit>::try_from(program)?.load(hook.place, self.btf),
             HookKind::Packets => <&mut CgroupSkb>::try_from(program)?.load(),
+            HookKind::Settings => <&mut CgroupSysctl>::try_from(program)?.load(),
             HookKind::Iterator => <&mut Iter>::try_from(program)?.load(hook.place, self.btf),
         }
     }
@@ -227,6 +230,14 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, pins: &Pins) -> Result<(), ProbeError> {
             };
             let id = program.attach(root, direction, CgroupAttachMode::Single).map_err(refused)?;
             program.take_link(id).map_err(refused)?.try_into().map_err(not_kept)?
+        }
+        Program::CgroupSysctl(program) => {
+            let root = cgroup::v2_root()?;
+            let root = File::open(&root).map_err(|source| ProbeError::Folder { path: root, source })?;
+            let link = pins.link_path(hook);
+            let program = program.fd().map_err(refused)?;
+            return sys::pin_cgroup_link(program.as_fd(), root.as_fd(), sys::CGROUP_SYSCTL, &link)
+                .map_err(|source| ProbeError::Attach { program: hook.program, source });
         }
         Program::Iter(program) => {
             let id = program.attach().map_err(refused)?;

@@ -6,8 +6,9 @@ use aya::maps::{Array, Map, MapData};
 use sensor_bpf::event::{
     EVENT_CHROOT, EVENT_FILE_CHMOD, EVENT_FILE_CHOWN, EVENT_FILE_CREATE, EVENT_FILE_LINK,
     EVENT_FILE_MMAP_EXEC, EVENT_FILE_OPEN, EVENT_FILE_RENAME, EVENT_FILE_SETXATTR, EVENT_FILE_SYMLINK,
-    EVENT_FILE_TRUNCATE, EVENT_FILE_UNLINK, EVENT_MOUNT, EVENT_PIVOT_ROOT, EVENT_UNMOUNT, SYSCALL_ACCEPT,
-    SYSCALL_CAPSET, SYSCALL_NAMESPACE, SYSCALL_NUMBERS, SYSCALL_PTRACE, SYSCALL_SETGID, SYSCALL_SETUID,
+    EVENT_FILE_TRUNCATE, EVENT_FILE_UNLINK, EVENT_KEXEC_FILE, EVENT_MOUNT, EVENT_PIVOT_ROOT, EVENT_UNMOUNT,
+    SYSCALL_ACCEPT, SYSCALL_BPF, SYSCALL_CAPSET, SYSCALL_CONNECT, SYSCALL_KEXEC, SYSCALL_MEMFD,
+    SYSCALL_MPROTECT, SYSCALL_NAMESPACE, SYSCALL_NUMBERS, SYSCALL_PTRACE, SYSCALL_SETGID, SYSCALL_SETUID,
     SYSCALL_VM_WRITE, syscall_shape,
 };
 use zerocopy::IntoBytes;
@@ -108,6 +109,13 @@ const SHAPES: &[(&str, syscall_shape)] = &[
     ("umount2", of_path(EVENT_UNMOUNT, 0)),
     ("chroot", of_path(EVENT_CHROOT, 0)),
     ("pivot_root", of_two(EVENT_PIVOT_ROOT, 0, 1)),
+    ("bpf", only(SYSCALL_BPF)),
+    ("kexec_load", only(SYSCALL_KEXEC)),
+    ("kexec_file_load", of_file(EVENT_KEXEC_FILE, 0)),
+    ("memfd_create", only(SYSCALL_MEMFD)),
+    ("mprotect", only(SYSCALL_MPROTECT)),
+    ("pkey_mprotect", only(SYSCALL_MPROTECT)),
+    ("connect", only(SYSCALL_CONNECT)),
     ("ptrace", syscall_shape { action: SYSCALL_PTRACE as u8, ..NONE }),
     ("process_vm_writev", syscall_shape { action: SYSCALL_VM_WRITE as u8, ..NONE }),
     ("open", of_path(EVENT_FILE_OPEN, 0)),

@@ -8,8 +8,8 @@ use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Credentials, Exit, File, Fork, Image, KernelAction, Move, Namespaces,
-    Place, Record, Role, Socket, Stdio, Target, Task,
+    Body, Class, Close, Connection, Credentials, Exit, File, Fork, Image, KernelAction, Memory, Move,
+    Namespaces, Place, Record, Role, Setting, Socket, Stdio, Target, Task,
 };
 
 /// Bytes that are no record of this version.
@@ -24,7 +24,7 @@ pub enum RecordError {
         expected: usize,
     },
     /// A kind this version does not know: the object in the kernel is newer than the sensor.
-    #[error("record of unknown kind {0}, expected 1 to 10: the loaded programs are of another version")]
+    #[error("record of unknown kind {0}, which this sensor does not know: the loaded programs are of another version")]
     Kind(u16),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
@@ -96,6 +96,8 @@ impl<'a> Body<'a> {
             event::EVENT_KERNEL => KernelAction::decode(bytes).map(Self::Kernel),
             event::EVENT_NAMESPACES => Move::decode(bytes).map(Self::Move),
             event::EVENT_CREDENTIALS => Credentials::decode(bytes).map(|it| Self::Credentials(Box::new(it))),
+            event::EVENT_SETTING => Setting::decode(bytes).map(Self::Setting),
+            event::EVENT_MEMORY => Memory::decode(bytes).map(Self::Memory),
             _ => Err(RecordError::Kind(kind)),
         }
     }

@@ -60,11 +60,18 @@ impl<'a> File<'a> {
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let file: event::event_file = fixed(bytes)?;
         let mut rest = Rest::after::<event::event_file>(bytes);
-        let is_mount = matches!(
+        let is_other = matches!(
             file.action,
-            event::EVENT_MOUNT | event::EVENT_UNMOUNT | event::EVENT_CHROOT | event::EVENT_PIVOT_ROOT
+            event::EVENT_MOUNT
+                | event::EVENT_UNMOUNT
+                | event::EVENT_CHROOT
+                | event::EVENT_PIVOT_ROOT
+                | event::EVENT_KEXEC_FILE
+                | event::EVENT_CONTROL
+                | event::EVENT_RUNTIME_SOCKET
+                | event::EVENT_OUTSIDE_ROOT
         );
-        if !is_mount && !(event::EVENT_FILE_OPEN..=event::EVENT_FILE_MMAP_EXEC).contains(&file.action) {
+        if !is_other && !(event::EVENT_FILE_OPEN..=event::EVENT_FILE_MMAP_EXEC).contains(&file.action) {
             return Err(RecordError::Value { field: "file action", value: file.action });
         }
         let has = |flag: u32| file.flags & flag != 0;

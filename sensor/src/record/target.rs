@@ -29,6 +29,7 @@ impl Target {
         let target: event::event_target = fixed(bytes)?;
         let (action, signal) = match target.action {
             event::EVENT_TARGET_PTRACE => (Kind::PTRACE, 0),
+            event::EVENT_TARGET_VM_WRITE => (Kind::PROCESS_VM_WRITE, 0),
             event::EVENT_TARGET_SIGNAL => (Kind::SIGNAL, target.detail),
             value => return Err(RecordError::Value { field: "target action", value }),
         };

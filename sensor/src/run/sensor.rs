@@ -45,6 +45,7 @@ pub(super) struct Sensor {
     pub(super) facts: watch::Sender<Facts>,
     pub(super) last_heartbeat: BootTime,
     pub(super) last_census: BootTime,
+    pub(super) last_sockets: BootTime,
     /// Records of process life that were lost when the last census was taken.
     pub(super) lost_then: u64,
     pub(super) booked_skips: PerClass<u64>,
@@ -99,6 +100,7 @@ impl Sensor {
             bounds: Bounds::default(),
             collection,
             redactor: Redactor::new(&config.redaction)?,
+            host: crate::probe::host_namespaces(),
         };
         let mut sensor = Self {
             probe,
@@ -111,6 +113,7 @@ impl Sensor {
             facts: watch::Sender::new(Facts::default()),
             last_heartbeat: now,
             last_census: now,
+            last_sockets: BootTime::default(),
             lost_then: 0,
             booked_skips,
             sealed_before: (now, 0),

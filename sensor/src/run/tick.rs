@@ -10,11 +10,14 @@ use wire::time::BootTime;
 use super::sensor::Sensor;
 use super::{RunError, host};
 use crate::clock::{Reading, boot_time};
+use crate::escape::sockets;
 use crate::hash::Skip;
 use crate::record::{Class, Place};
 
 /// How often a heartbeat event is made, in ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
+/// How often the sockets of container runtimes are looked for, in ns: a runtime that starts again makes another one.
+const SOCKETS_NS: u64 = 5_000_000_000;
 /// How long a list of all processes must be ago before the next one, in ns.
 const CENSUS_NS: u64 = 60_000_000_000;
 
@@ -47,6 +50,10 @@ impl Sensor {
             None => reading.clock(),
         };
         self.pipeline.set_clock(clock);
+        if now.ns().saturating_sub(self.last_sockets.ns()) >= SOCKETS_NS {
+            self.last_sockets = now;
+            self.probe.set_runtime_sockets(&sockets::find(sockets::USUAL))?;
+        }
         if let Err(error) = self.users.refresh()
             && now == self.last_heartbeat
         {

@@ -52,6 +52,7 @@ impl Sensor {
             limits: Limits::default(),
             bounds,
             redactor: Redactor::new(&Redaction::default()).unwrap(),
+            host: vedette_sensor::escape::Host::default(),
         };
         Self {
             pipeline: Pipeline::new(config, boot_time().unwrap()),

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
+use crate::scenario::escape;
 use crate::scenario::process::{end, exec, words};
 
 /// Does a job of [`crate::stage::Stage::job`].
@@ -15,6 +16,7 @@ pub(crate) fn run(job: &[&str]) -> anyhow::Result<()> {
         ["overwrite-arguments", _] => words::overwrite_arguments(),
         ["execute", program] => Err(Command::new(program).exec().into()),
         ["execute-in-thread", program] => exec::execute_in_thread(program),
+        ["escape", job @ ..] => escape::run_job(job),
         _ => bail!("no job {job:?}"),
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::expect::Expect;
 use crate::stage::Stage;
 
+pub(crate) mod escape;
 pub(crate) mod file;
 pub(crate) mod kernel;
 pub(crate) mod network;
@@ -23,6 +24,7 @@ pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
     ("process", process::power::SCENARIOS),
     ("file", file::SCENARIOS),
     ("kernel", kernel::SCENARIOS),
+    ("escape", escape::SCENARIOS),
     ("network", network::connect::SCENARIOS),
     ("network", network::accept::SCENARIOS),
     ("network", network::serve::SCENARIOS),

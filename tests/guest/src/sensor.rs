@@ -22,7 +22,7 @@ const PINS: &str = "/sys/fs/bpf/vedette";
 
 /// What it ships: of files only those that scenarios watch.
 const COLLECTION: &str =
-    "event.category:(process or network or kernel)\nfile.path:*/vedette-guest-*/watched*\n";
+    "event.category:(process or network or dns or kernel or container or escape)\nfile.path:*/vedette-guest-*/watched*\n";
 
 /// How to start it.
 #[derive(Clone, Debug)]

@@ -60,6 +60,11 @@ impl Stage {
         self.place.hooks.iter().any(|hook| hook == section)
     }
 
+    /// Whether the sensor sees what rights a program's file gives, before it runs.
+    pub(crate) fn sees_rights_of_files(&self) -> bool {
+        self.has_hook("fexit/security_bprm_creds_from_file") || self.has_hook("tp_btf/sched_prepare_exec")
+    }
+
     /// This very program.
     pub(crate) fn me(&self) -> &Path {
         &self.me

@@ -99,6 +99,113 @@ pub(crate) fn uring(entry: &squeue::Entry) -> io::Result<i32> {
     }
 }
 
+/// Has the command's process do this before it becomes the program. Between fork and exec: numbers and system calls only.
+pub(crate) fn before_exec(
+    command: &mut std::process::Command,
+    task: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: players have one thread, so the child may do whatever its parent may.
+    unsafe { command.pre_exec(task) };
+}
+
+/// A page of memory that may be read, written and executed, until it is made to be read only and given back.
+pub(crate) fn executable_page() -> io::Result<()> {
+    let any = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new page of its own, which nobody uses.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, any, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        checked(libc::munmap(page, 4096).into()).map(drop)
+    }
+}
+
+/// A page of memory that is made executable after it was written to.
+pub(crate) fn page_made_executable() -> io::Result<()> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new page of its own, which nobody uses.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let made = checked(libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_EXEC).into());
+        libc::munmap(page, 4096);
+        made.map(drop)
+    }
+}
+
+/// Writes a byte into another process at the place of one of this process's own, which a child has at the same place:
+/// process_vm_writev(2).
+pub(crate) fn write_into(pid: Pid) -> io::Result<()> {
+    static PLACE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+    let mut byte = 1u8;
+    let here = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let there = libc::iovec { iov_base: PLACE.as_ptr().cast(), iov_len: 1 };
+    // SAFETY: both vectors live through the call; of this process's memory only `byte` is read.
+    let n = unsafe { libc::process_vm_writev(pid.as_raw(), &raw const here, 1, &raw const there, 1, 0) };
+    checked(n as c_long).map(drop)
+}
+
+/// Loads a BPF program of this name (up to 15 bytes) that drops every packet, for sockets, and closes it: bpf(2).
+pub(crate) fn load_filter(name: &str) -> io::Result<()> {
+    const BPF_PROG_LOAD: u32 = 5;
+    const SOCKET_FILTER: u32 = 1;
+    // r0 = 0; exit
+    let code: [u64; 2] = [0xb7, 0x95];
+    let license = c"GPL";
+    // type, number of instructions, instructions, license, log (level, size, buffer), version, flags, name
+    let mut attr = [0u32; 18];
+    let mut put = |at: usize, value: u64| {
+        attr.iter_mut().skip(at).zip([value as u32, (value >> 32) as u32]).for_each(|(to, half)| *to = half);
+    };
+    put(0, u64::from(SOCKET_FILTER) | (code.len() as u64) << 32);
+    put(2, (&raw const code) as u64);
+    put(4, license.as_ptr() as u64);
+    for (at, bytes) in name.as_bytes().chunks(8).take(2).enumerate() {
+        let mut word = [0u8; 8];
+        word.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+        put(12 + 2 * at, u64::from_le_bytes(word));
+    }
+    // SAFETY: the structure is as long as said; it, the code and the license live through the call.
+    let found =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of_val(&attr)) };
+    checked(found).map(|fd| drop(owned(fd as i32)))
+}
+
+/// Forgets a kernel that was loaded to be run, if one was: kexec_load(2) with no segments.
+pub(crate) fn unload_kexec() -> io::Result<()> {
+    const ARCHITECTURE: usize = 0;
+    // SAFETY: there are no segments to be read.
+    let found = unsafe { libc::syscall(libc::SYS_kexec_load, 0usize, 0usize, std::ptr::null::<u8>(), ARCHITECTURE) };
+    checked(found).map(drop)
+}
+
+/// Sets an attribute of a file: setxattr(2).
+pub(crate) fn set_attribute(path: &std::path::Path, name: &std::ffi::CStr, value: &[u8]) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: texts with NULs at their ends, and a value as long as said.
+    let found =
+        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    checked(found.into()).map(drop)
+}
+
+/// dup2(2).
+pub(crate) fn duplicate(fd: RawFd, to: RawFd) -> io::Result<()> {
+    // SAFETY: numbers only; nobody of this process owns the second one.
+    checked(unsafe { libc::dup2(fd, to) }.into()).map(drop)
+}
+
+/// A descriptor that this process was born with.
+pub(crate) fn borrowed(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: whoever started this program left it open, and nobody here closes it.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
 /// A descriptor that a system call has just given to this process.
 pub(crate) fn owned(fd: i32) -> OwnedFd {
     assert!(fd > 2, "{fd} is no new descriptor");

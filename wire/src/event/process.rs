@@ -21,6 +21,12 @@ impl Kind {
     pub const PTRACE: Kind = Kind(7);
     /// A process sent another one (`target.process`) a signal that ends or stops.
     pub const SIGNAL: Kind = Kind(8);
+    /// A process made memory executable that no file stands behind: told once for each of its images.
+    pub const MPROTECT_EXEC: Kind = Kind(9);
+    /// A process made a file that is memory only; `file.path` is its name, as /proc shows it.
+    pub const MEMFD_CREATE: Kind = Kind(10);
+    /// A process asked to write into the memory of another one (`target.process`), by process_vm_writev.
+    pub const PROCESS_VM_WRITE: Kind = Kind(11);
 }
 
 const CREDENTIALS: &[Field] = &[
@@ -56,6 +62,10 @@ const SIGNAL: &[Field] = &[
     Field::SignalNumber,
 ];
 
+const EXECUTABLE_MEMORY: &[Field] = &[Field::EventSource, Field::MemoryProtection];
+
+const MEMFD: &[Field] = &[Field::EventSource, Field::FilePath, Field::FileInode];
+
 const fn credentials(kind: Kind, action: &'static str) -> KindInfo {
     KindInfo { kind, category: "process", action, lane: Lane::Bulk, columns: CREDENTIALS }
 }
@@ -74,5 +84,26 @@ pub(super) static KINDS: &[KindInfo] = &[
     credentials(Kind::SETGID, "setgid"),
     credentials(Kind::CAPSET, "capset"),
     KindInfo { kind: Kind::PTRACE, category: "process", action: "ptrace", lane: Lane::Bulk, columns: PTRACE },
+    KindInfo {
+        kind: Kind::MPROTECT_EXEC,
+        category: "process",
+        action: "mprotect_exec",
+        lane: Lane::Bulk,
+        columns: EXECUTABLE_MEMORY,
+    },
+    KindInfo {
+        kind: Kind::MEMFD_CREATE,
+        category: "process",
+        action: "memfd_create",
+        lane: Lane::Bulk,
+        columns: MEMFD,
+    },
+    KindInfo {
+        kind: Kind::PROCESS_VM_WRITE,
+        category: "process",
+        action: "process_vm_write",
+        lane: Lane::Bulk,
+        columns: PTRACE,
+    },
     KindInfo { kind: Kind::SIGNAL, category: "process", action: "signal", lane: Lane::Bulk, columns: SIGNAL },
 ];

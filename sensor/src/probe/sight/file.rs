@@ -19,9 +19,9 @@ const fn after(program: &'static str, place: &'static str) -> Hook {
 pub(super) const RETURNED: Hook =
     Hook { program: "syscall_returned", place: "sys_exit", class: Class::File, kind: HookKind::Tracepoint };
 
-const OPENED: Hook = after("file_opened", "security_file_open");
-const MAPPED: Hook = after("file_mapped", "security_mmap_file");
-const PROTECTED: Hook = after("file_protected", "security_file_mprotect");
+pub(super) const OPENED: Hook = after("file_opened", "security_file_open");
+pub(super) const MAPPED: Hook = after("file_mapped", "security_mmap_file");
+pub(super) const PROTECTED: Hook = after("file_protected", "security_file_mprotect");
 
 const UNLINK: Hook = before("change_unlink", "security_path_unlink");
 const RMDIR: Hook = before("change_rmdir", "security_path_rmdir");

@@ -1,6 +1,7 @@
 //! `kernel`: what processes do to it.
 
-use super::{Sight, Way, file::RETURNED};
+use super::file::{OPENED, RETURNED};
+use super::{Sight, Way};
 use crate::probe::hook::{Hook, HookKind};
 use crate::record::Class;
 
@@ -29,6 +30,18 @@ const PLACES: Hook = Hook {
     kind: HookKind::Entry,
 };
 
+const PROGRAM: Hook = Hook {
+    program: "program_loaded",
+    place: "perf_event_bpf_event",
+    class: Class::Bulk,
+    kind: HookKind::Entry,
+};
+const KEXEC: Hook = after("kexec_loaded", "security_kernel_load_data");
+const KEXEC_FILE: Hook = after("kexec_file_read", "security_kernel_read_file");
+const SETTING: Hook =
+    Hook { program: "setting_written", place: "sysctl", class: Class::Bulk, kind: HookKind::Settings };
+const SOCKET: Hook = after("socket_reached", "security_unix_stream_connect");
+
 const BY_SYSCALL: Way = Way {
     name: "sys_exit",
     hooks: &[&RETURNED],
@@ -42,6 +55,75 @@ pub(super) static SIGHTS: &[Sight] = &[
         without: "no kernel module is seen to be loaded",
         required: false,
         ways: &[Way { name: "tp_btf", hooks: &[&MODULE], blind: "" }],
+    },
+    Sight {
+        name: "kernel.bpf_load",
+        shows: "BPF programs loaded",
+        without: "no BPF program is seen to be loaded",
+        required: false,
+        ways: &[
+            Way { name: "fentry", hooks: &[&PROGRAM], blind: "" },
+            Way { name: "sys_exit", hooks: &[&RETURNED], blind: "" },
+        ],
+    },
+    Sight {
+        name: "kernel.kexec",
+        shows: "other kernels asked to be run",
+        without: "kexec is not seen",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&KEXEC, &KEXEC_FILE], blind: "" },
+            Way { name: "sys_exit", hooks: &[&RETURNED], blind: "" },
+        ],
+    },
+    Sight {
+        name: "kernel.sysctl",
+        shows: "settings of the kernel that are written",
+        without: "of settings only opened files below /proc/sys are seen, and not what is written",
+        required: false,
+        ways: &[Way { name: "cgroup", hooks: &[&SETTING], blind: "" }],
+    },
+    Sight {
+        name: "kernel.control",
+        shows: "files of ftrace and of control groups that are opened to be written",
+        without: "of such files only those at their usual places are seen",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&OPENED], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "files of ftrace and of control groups opened through io_uring are not seen",
+            },
+        ],
+    },
+    Sight {
+        name: "escape.outside_root",
+        shows: "files of the host opened from within another mount namespace",
+        without: "a file of the host that a container opens is not told apart",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&OPENED], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "files of the host that a container opens through io_uring are not seen",
+            },
+        ],
+    },
+    Sight {
+        name: "escape.runtime_socket",
+        shows: "connections to container runtimes' sockets from within another mount namespace",
+        without: "a container that talks to its runtime is not seen",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&SOCKET], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "connections to container runtimes' sockets through io_uring are not seen",
+            },
+        ],
     },
     Sight {
         name: "kernel.io_uring_setup",

@@ -1,6 +1,7 @@
 //! `process`: its life, and what is done to other processes.
 
-use super::{Sight, Way, file::RETURNED};
+use super::file::{MAPPED, PROTECTED, RETURNED};
+use super::{Sight, Way};
 use crate::probe::hook::{Hook, HookKind};
 use crate::record::Class;
 
@@ -29,6 +30,15 @@ const fn credentials(program: &'static str, place: &'static str) -> Hook {
     Hook { program, place, class: Class::Bulk, kind: HookKind::Return }
 }
 
+const MADE: Hook = credentials("memory_file", "shmem_file_setup");
+const MADE_HUGE: Hook = credentials("memory_file_huge", "hugetlb_file_setup");
+const EXEC_FILE: Hook = credentials("credentials_file", "security_bprm_creds_from_file");
+const EXEC_PREPARED: Hook = Hook {
+    program: "credentials_exec",
+    place: "sched_prepare_exec",
+    class: Class::Bulk,
+    kind: HookKind::Tracepoint,
+};
 const UID: Hook = credentials("credentials_uid", "security_task_fix_setuid");
 const GID: Hook = credentials("credentials_gid", "security_task_fix_setgid");
 const CAPSET: Hook = credentials("credentials_capset", "security_capset");
@@ -94,6 +104,41 @@ pub(super) static SIGHTS: &[Sight] = &[
                 name: "sys_exit",
                 hooks: &[&RETURNED],
                 blind: "of changed credentials only the new ones are seen",
+            },
+        ],
+    },
+    Sight {
+        name: "process.exec_credentials",
+        shows: "rights that a program's file gives: set-user-id, set-group-id, file capabilities",
+        without: "that a program's file gave it rights is known from what it has after its exec only",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&EXEC_FILE], blind: "" },
+            Way { name: "tp_btf", hooks: &[&EXEC_PREPARED], blind: "" },
+        ],
+    },
+    Sight {
+        name: "process.memfd_create",
+        shows: "files made that are memory only",
+        without: "files in memory are seen only when they are run or mapped",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&MADE, &MADE_HUGE], blind: "" },
+            Way { name: "fexit without huge pages", hooks: &[&MADE], blind: "" },
+            Way { name: "sys_exit", hooks: &[&RETURNED], blind: "" },
+        ],
+    },
+    Sight {
+        name: "process.mprotect_exec",
+        shows: "memory made executable that no file stands behind, once for each image",
+        without: "code that is made while a program runs is not seen",
+        required: false,
+        ways: &[
+            Way { name: "fexit", hooks: &[&MAPPED, &PROTECTED], blind: "" },
+            Way {
+                name: "sys_exit",
+                hooks: &[&RETURNED],
+                blind: "whether a file stands behind memory that mprotect makes executable is not seen (event.source: syscall)",
             },
         ],
     },

@@ -11,6 +11,7 @@ pub(super) fn details(event: &Value) -> String {
         "network" => network(event),
         "file" => file(event),
         "kernel" => kernel(event),
+        "escape" => escape(event),
         "sensor" => either(event, &["sensor.reason", "sensor.version"]),
         _ => String::new(),
     };
@@ -25,7 +26,9 @@ fn process(event: &Value) -> String {
         "exit" => format!("exit code {}", text(event, "process.exit_code")),
         "fork" => format!("from {}", someone(event, "process.parent.name", "process.parent.pid")),
         "signal" => format!("signal {} to {}", text(event, "signal.number"), target(event)),
-        "ptrace" => format!("into {}", target(event)),
+        "ptrace" | "process_vm_write" => format!("into {}", target(event)),
+        "mprotect_exec" => format!("memory to {}", text(event, "memory.protection").replace(',', " and ")),
+        "memfd_create" => text(event, "file.path"),
         "setuid" => changed(event, "user", "user.id"),
         "setgid" => changed(event, "group", "group.id"),
         "capset" => changed(event, "capabilities", "capabilities"),
@@ -67,8 +70,29 @@ fn kernel(event: &Value) -> String {
             what => format!("{what} on {path}"),
         },
         "namespace_change" => format!("other: {}", either(event, &["namespace.changed", "namespace.mnt"])),
+        "bpf_load" => {
+            let at = [text(event, "kernel.object.type"), text(event, "kernel.object.attach")];
+            let at: Vec<_> = at.into_iter().filter(|part| !part.is_empty()).collect();
+            format!("{} ({})", text(event, "kernel.object.name"), at.join(" "))
+        }
+        "sysctl" => setting(event),
         _ if path.is_empty() => text(event, "kernel.object.name"),
         _ => path,
+    }
+}
+
+fn setting(event: &Value) -> String {
+    match text(event, "kernel.object.name") {
+        name if name.is_empty() => file(event),
+        name => format!("{name} = {}", text(event, "kernel.object.value")),
+    }
+}
+
+fn escape(event: &Value) -> String {
+    match text(event, "event.action").as_str() {
+        "host_namespace" => format!("into the host's {}", either(event, &["namespace.changed", "namespace.mnt"])),
+        "host_mount" => format!("{} on {}", text(event, "file.target_path"), text(event, "file.path")),
+        _ => setting(event),
     }
 }
 
@@ -129,6 +153,18 @@ mod tests {
         );
         check(event("rename", json!({"path": "/a", "target_path": "/b"})), "/a → /b");
         check(event("unlink", json!({"path": "/a"})), "/a");
+    }
+
+    #[test]
+    fn what_is_done_to_the_kernel_is_told() {
+        let event = |category: &str, action: &str, object: Value| json!({"event": {"category": category, "action": action}, "kernel": {"object": object}});
+        check(
+            event("kernel", "bpf_load", json!({"name": "hide", "type": "tracing", "attach": "trace_fexit/vfs_read"})),
+            "hide (tracing trace_fexit/vfs_read)",
+        );
+        let core = json!({"name": "kernel.core_pattern", "value": "|/tmp/x"});
+        check(event("kernel", "sysctl", core.clone()), "kernel.core_pattern = |/tmp/x");
+        check(event("escape", "core_pattern", core), "kernel.core_pattern = |/tmp/x");
     }
 
     #[test]

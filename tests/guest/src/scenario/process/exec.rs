@@ -16,7 +16,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{Gid, Uid, execv, execveat, setgid, setuid};
 
 use super::{Scenario, exec, execute, exit, fork, life};
-use crate::expect::{Expect, Want};
+use crate::expect::{Event, Expect, Want};
 use crate::scenario::Absent;
 use crate::stage::{Stage, run, wait};
 use crate::{elf, sys};
@@ -113,13 +113,14 @@ fn by_descriptor(stage: &Stage) -> anyhow::Result<Expect> {
 }
 
 fn memfd(_: &Stage) -> anyhow::Result<Expect> {
+    let made = Event::new("memfd_create").by(std::process::id()).with("file.path", "/memfd:ghost");
     let file = memfd_create(c"ghost", MFdFlags::empty())?;
     File::from(file.try_clone()?).write_all(&elf::exiting(3))?;
     let child = wait(sys::fork(|| become_descriptor(&file, &["ghost"]))?)?.with_code(3)?;
     let image = exec(child.pid, Path::new("/memfd:ghost"))
         .with("process.image.memfd", true)
         .with("process.image.deleted", true);
-    Ok(life(child, image))
+    Ok(life(child, image).event(made))
 }
 
 fn deleted(stage: &Stage) -> anyhow::Result<Expect> {
@@ -185,7 +186,12 @@ fn loader(stage: &Stage) -> anyhow::Result<Expect> {
     let program = stage.file("loaded", &elf::loadable(9))?;
     let child = run(Command::new(&loader).arg(&program))?.with_code(9)?;
     let image = exec(child.pid, &loader).want("process.args", Want::Holds(program.to_string_lossy().into()));
-    Ok(life(child, image).unseen(
+    let mut expect = life(child, image);
+    if !stage.has_hook("fexit/security_file_mprotect") {
+        // It is a file's, which the call does not tell.
+        expect = expect.event(Event::new("mprotect_exec").by(child.pid).with("event.source", "syscall"));
+    }
+    Ok(expect.unseen(
         exec(child.pid, &program),
         "the kernel executes the loader alone; the program stands in its arguments",
     ))
@@ -246,7 +252,12 @@ fn set_user_id(stage: &Stage) -> anyhow::Result<Expect> {
         .with("process.user.id", 0)
         .with("process.real_user.id", USER)
         .with("process.group.id", USER);
-    Ok(life(child, image))
+    let by = |action: &str| Event::new(action).by(child.pid);
+    let given = by("setuid").with("process.old.user.id", USER).with("process.new.user.id", 0);
+    Ok(life(child, image)
+        .event(by("setgid").with("process.new.group.id", USER))
+        .event(by("setuid").with("process.new.user.id", USER))
+        .event_if(stage.sees_rights_of_files(), given, "what a program's file gives is seen by its exec only"))
 }
 
 fn become_descriptor(program: &impl AsFd, words: &[&str]) -> anyhow::Result<u8> {
