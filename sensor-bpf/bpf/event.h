@@ -36,6 +36,7 @@ enum event_kind {
 	EVENT_CREDENTIALS = 10,
 	EVENT_SETTING = 20,
 	EVENT_MEMORY = 21,
+	EVENT_MADE = 11,
 };
 
 /* Every record starts with this. */
@@ -131,18 +132,20 @@ enum event_role {
 	EVENT_ROLE_ACCEPT = 2,
 	EVENT_ROLE_SERVE = 3,
 	EVENT_ROLE_LISTEN = 4,	/* only `destination` is known */
+	EVENT_ROLE_BIND = 5,	/* likewise */
+	EVENT_ROLE_SEND = 6,	/* sent a datagram to a peer that is new to the socket */
 };
 
-/* A TCP socket. "Source" is the side that opened the connection, wherever this host stands. */
+/* A socket. "Source" is the side that opened the connection, wherever this host stands. */
 struct event_socket {
 	__u64 cookie;
 	__u8 source_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
 	__u8 destination_addr[16];
 	__u16 source_port;	/* host byte order */
 	__u16 destination_port;
-	__u32 source_isn;
+	__u32 source_isn;	/* TCP only */
 	__u32 destination_isn;
-	__u32 reserved;
+	__u32 protocol;		/* IPPROTO_* */
 };
 
 struct event_connection {
@@ -153,6 +156,17 @@ struct event_connection {
 	__u32 role;	/* enum event_role */
 	__u32 failed;	/* not made: `error` says why, or is 0 when the caller gave up; the initial numbers mean nothing */
 	__u32 error;	/* errno */
+	__u32 many;	/* the other end stands for all further peers of a socket that had too many */
+};
+
+/* A socket was made that can send or see more than streams and datagrams. */
+struct event_made {
+	struct event_header header;
+	struct event_task task;
+	__u64 cookie;	/* 0: it has none yet */
+	__u32 family;	/* AF_* */
+	__u32 type;	/* SOCK_* */
+	__u32 protocol;	/* IPPROTO_*; of AF_PACKET the EtherType */
 	__u32 reserved;
 };
 
@@ -162,8 +176,40 @@ struct event_close {
 	struct event_socket socket;
 	__u64 source_bytes;
 	__u64 destination_bytes;
+	__u64 source_packets;	/* of TCP: segments, those without data and those sent again too */
+	__u64 destination_packets;
 	__u32 role;	/* what this end had done */
-	__u32 reserved;
+	__u32 many;	/* as in event_connection */
+};
+
+/*
+ * Datagrams between a socket and one peer, as they are counted while they come. The sensor looks which have ended, and
+ * has the kernel tell so.
+ */
+#define EVENT_FLOWS 32768
+#define EVENT_FLOW_TO_MANY 1
+#define EVENT_FLOW_FROM_MANY 2
+
+struct event_flow_key {
+	__u64 cookie;
+	__u8 addr[16];	/* of the peer; all zeros: of all others, */
+	__u16 port;	/* and this is EVENT_FLOW_TO_MANY or EVENT_FLOW_FROM_MANY */
+	__u16 reserved[3];
+};
+
+struct event_flow {
+	struct event_task task;	/* zero: nobody is known to have the socket */
+	struct event_socket socket;
+	__u64 sk;
+	__u64 last_ns;
+	__u64 sent_packets;
+	__u64 sent_bytes;
+	__u64 received_packets;
+	__u64 received_bytes;
+	__u32 role;	/* enum event_role: what the process did */
+	__u32 served;	/* somebody has read or answered; else who does so first is told */
+	__u32 wanted;	/* records of the process are to be made */
+	__u32 many;	/* as in event_connection */
 };
 
 /* What was done to a file: the numbers of wire::event::Kind. */
@@ -378,6 +424,7 @@ struct event_config {
 	__u32 n_scratch;		/* entries in `scratches` */
 	__u32 wake_bytes[EVENT_N_CLASSES];	/* wake the reader when more than this waits in a ring */
 	__u32 host_mnt_ns;		/* the host's own mount namespace (its inode); 0: not known */
+	__u64 flow_idle_ns;		/* datagrams with a peer are one flow while they come closer together than this */
 };
 
 /* Bits of the one value in `filter`: which of the filter maps have entries. */
@@ -498,6 +545,7 @@ struct match_header {
 #define SYSCALL_MEMFD 13
 #define SYSCALL_MPROTECT 14
 #define SYSCALL_CONNECT 15
+#define SYSCALL_SOCKET 28
 #define SYSCALL_CWD (-100)	/* AT_FDCWD */
 
 struct syscall_shape {
@@ -517,7 +565,8 @@ struct syscall_shape {
 #define PTRACE_ATTACH 16
 #define PTRACE_SEIZE 0x4206
 
-/* The calls of socketcall that accept. */
+/* The calls of socketcall that make a socket, and that accept. */
+#define SOCKETCALL_SOCKET 1
 #define SOCKETCALL_ACCEPT 5
 #define SOCKETCALL_ACCEPT4 18
 

@@ -297,7 +297,9 @@ typedef struct {
 struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
+	struct socket *sk_socket;
 	u16 sk_protocol;
+	u16 sk_type;
 	int sk_err;
 };
 
@@ -307,6 +309,7 @@ struct module {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 
@@ -334,6 +337,34 @@ enum kernel_read_file_id {
 	READING_KEXEC_IMAGE = 3,
 };
 
+struct udp_sock {
+	u8 encap_type;
+};
+
+/* The pointer's lower bits say which way the packet goes. */
+struct sk_buff {
+	unsigned long _nfct;
+	u16 network_header;
+	u16 transport_header;
+	unsigned char *head;
+};
+
+struct nf_conntrack_tuple {
+	u8 bytes[40];
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+struct nf_conn {
+	struct nf_conntrack_tuple_hash tuplehash[2];
+};
+
+struct packet_sock {
+	__be16 num;
+};
+
 struct tcp_sock {
 	u32 rcv_nxt;
 	u32 snd_una;
@@ -341,6 +372,8 @@ struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_sent;
 	u64 bytes_retrans;
+	u32 segs_in;
+	u32 segs_out;
 };
 
 struct kernel_siginfo {
@@ -357,6 +390,14 @@ struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
 };
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	u32 fd;
+	struct file *file;
+};
+
 
 #if defined(__TARGET_ARCH_x86)
 struct thread_info {
@@ -398,7 +439,17 @@ struct pt_regs {
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_PACKET 17
+#define AF_XDP 44
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_ESP 50
+#define IPPROTO_AH 51
+#define IPPROTO_ICMPV6 58
+#define IPPROTO_UDPLITE 136
 
 /* include/net/tcp_states.h */
 enum tcp_state {
@@ -408,6 +459,10 @@ enum tcp_state {
 	TCP_CLOSE = 7,
 	TCP_LISTEN = 10,
 };
+
+/* include/linux/netfilter/nf_conntrack_common.h */
+#define NFCT_INFOMASK 7UL
+#define IP_CT_IS_REPLY 3
 
 /* include/net/sock.h, enum sock_flags */
 #define SOCK_DONE 1

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
+#include "bind.h"
 #include "load.h"
+#include "made.h"
 #include "process.h"
 #include "setting.h"
 #include "syscall.h"
@@ -18,6 +20,47 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_tid, struct linux_b
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(socket_state, const struct sock *sk, int old, int new)
 { return socket__state(sk, old, new); }
+
+SEC("cgroup/sock_create")
+int socket_created(struct bpf_sock *ctx)
+{ return made__inet(ctx); }
+
+SEC("fexit/security_socket_post_create")
+int BPF_PROG(socket_made, struct socket *socket, int family, int type, int protocol, int kern, int ret)
+{ return kern || ret ? 0 : made__packet(socket); }
+
+SEC("cgroup/post_bind4")
+int socket_bound4(struct bpf_sock *ctx)
+{ return bind__done(ctx); }
+
+SEC("cgroup/post_bind6")
+int socket_bound6(struct bpf_sock *ctx)
+{ return bind__done(ctx); }
+
+SEC("cgroup_skb/egress")
+int flow_leaves(struct __sk_buff *skb)
+{ return flow__packet(skb, true); }
+
+SEC("cgroup_skb/ingress")
+int flow_arrives(struct __sk_buff *skb)
+{ return flow__packet(skb, false); }
+
+SEC("fentry/skb_consume_udp")
+int BPF_PROG(flow_read, struct sock *sk, struct sk_buff *skb)
+{ return flow__read(compat__address(sk), compat__address(skb)); }
+
+SEC("cgroup/sock_release")
+int socket_released(struct bpf_sock *ctx)
+{ return flow__released(ctx); }
+
+/* Is attached nowhere: the sensor runs it. */
+SEC("cgroup_skb/egress")
+int flow_ended(struct __sk_buff *skb)
+{ return flow__asked(skb); }
+
+SEC("iter/task_file")
+int flow_found(struct bpf_iter__task_file *ctx)
+{ return flow__found(ctx->task, ctx->file); }
 
 SEC("fexit/inet_accept")
 int BPF_PROG(socket_accepted, struct socket *listener, struct socket *accepted)

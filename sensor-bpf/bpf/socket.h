@@ -50,11 +50,16 @@ static __always_inline u64 socket__cookie(struct sock *sk)
 	return cookie ? cookie : 1ULL << 63 | (u64)bpf_get_smp_processor_id() << 52 | (bpf_ktime_get_boot_ns() & ~0ULL >> 12);
 }
 
-static __always_inline bool socket__is_tcp(struct sock *sk)
+static __always_inline bool socket__is_inet(struct sock *sk)
 {
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 
-	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __always_inline bool socket__is_tcp(struct sock *sk)
+{
+	return socket__is_inet(sk) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
 static __always_inline void socket__fill_v4(u8 *dst, u32 addr)
@@ -64,15 +69,13 @@ static __always_inline void socket__fill_v4(u8 *dst, u32 addr)
 	__builtin_memcpy(dst + 12, &addr, 4);
 }
 
-/* Addresses and numbers, seen from the side that connected. */
-static __always_inline void socket__fill(struct event_socket *dst, struct sock *sk, bool opened)
+/* Addresses, seen from the side that connected. */
+static __always_inline void socket__fill_ends(struct event_socket *dst, struct sock *sk, bool opened)
 {
-	struct tcp_sock *tcp = (void *)sk;
 	u16 local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	u16 remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	u8 *local = opened ? dst->source_addr : dst->destination_addr;
 	u8 *remote = opened ? dst->destination_addr : dst->source_addr;
-	u32 local_isn, remote_isn;
 
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
 		socket__fill_v4(local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
@@ -81,6 +84,18 @@ static __always_inline void socket__fill(struct event_socket *dst, struct sock *
 		bpf_core_read(local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(remote, 16, &sk->__sk_common.skc_v6_daddr);
 	}
+	dst->source_port = opened ? local_port : remote_port;
+	dst->destination_port = opened ? remote_port : local_port;
+	dst->protocol = BPF_CORE_READ(sk, sk_protocol);
+}
+
+/* The same with the numbers of a TCP socket. */
+static __always_inline void socket__fill(struct event_socket *dst, struct sock *sk, bool opened)
+{
+	struct tcp_sock *tcp = (void *)sk;
+	u32 local_isn, remote_isn;
+
+	socket__fill_ends(dst, sk, opened);
 	/*
 	 * bytes_acked counts how far snd_una moved: on the connecting side from the SYN on, on the
 	 * accepting side from the byte after it. bytes_received counts how far rcv_nxt moved since
@@ -89,8 +104,6 @@ static __always_inline void socket__fill(struct event_socket *dst, struct sock *
 	local_isn = BPF_CORE_READ(tcp, snd_una) - (u32)BPF_CORE_READ(tcp, bytes_acked) - (opened ? 0 : 1);
 	remote_isn = BPF_CORE_READ(tcp, rcv_nxt) - (u32)BPF_CORE_READ(tcp, bytes_received) - 1;
 	dst->cookie = socket__cookie(sk);
-	dst->source_port = opened ? local_port : remote_port;
-	dst->destination_port = opened ? remote_port : local_port;
 	dst->source_isn = opened ? local_isn : remote_isn;
 	dst->destination_isn = opened ? remote_isn : local_isn;
 }
@@ -199,7 +212,7 @@ static __always_inline void socket__closed(struct sock *sk, u64 key)
 	struct tcp_sock *tcp = (void *)sk;
 	struct socket_owner *owner = bpf_map_lookup_elem(&sockets, &key);
 	struct event_close record = {};
-	u64 sent, received;
+	u64 sent, received, segs_out, segs_in;
 
 	bpf_map_delete_elem(&unserved, &key);
 	if (!owner)
@@ -218,6 +231,10 @@ static __always_inline void socket__closed(struct sock *sk, u64 key)
 			received--;
 		record.source_bytes = owner->role == EVENT_ROLE_CONNECT ? sent : received;
 		record.destination_bytes = owner->role == EVENT_ROLE_CONNECT ? received : sent;
+		segs_out = BPF_CORE_READ(tcp, segs_out);
+		segs_in = BPF_CORE_READ(tcp, segs_in);
+		record.source_packets = owner->role == EVENT_ROLE_CONNECT ? segs_out : segs_in;
+		record.destination_packets = owner->role == EVENT_ROLE_CONNECT ? segs_in : segs_out;
 		emit(&record.header, EVENT_CLOSE, EVENT_CLASS_BULK, sizeof(record));
 	}
 	bpf_map_delete_elem(&sockets, &key);

@@ -13,6 +13,7 @@
 #include "change.h"
 #include "credentials.h"
 #include "load.h"
+#include "made.h"
 #include "mount.h"
 #include "open.h"
 #include "place.h"
@@ -32,16 +33,29 @@ static __always_inline struct file *syscall__file(s64 fd)
 	return fd < 0 ? NULL : task__file(task__current(), fd);
 }
 
+static __always_inline struct socket *syscall__socket(s64 fd)
+{
+	struct file *file = syscall__file(fd);
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	return BPF_CORE_READ(file, private_data);
+}
+
 /* A function of its own: the verifier adds up what those that call each other keep on the stack. */
 __noinline int syscall__accepted(s64 fd)
 {
-	struct file *file = syscall__file(fd);
-	struct socket *socket;
+	struct socket *socket = syscall__socket(fd);
 
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	return socket__was_accepted(socket);
+	return socket ? socket__was_accepted(socket) : 0;
+}
+
+/* Likewise. */
+__noinline int syscall__made(s64 fd)
+{
+	struct socket *socket = syscall__socket(fd);
+
+	return socket ? made__packet(socket) : 0;
 }
 
 static __always_inline int syscall__opened(s64 fd)
@@ -296,10 +310,14 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 		if (shape->multiplexed) {
 			u64 call = compat__argument(regs, compat, 0);
 
+			if (call == SOCKETCALL_SOCKET)
+				return syscall__made(ret);
 			if (call != SOCKETCALL_ACCEPT && call != SOCKETCALL_ACCEPT4)
 				return 0;
 		}
 		return syscall__accepted(ret);
+	case SYSCALL_SOCKET:
+		return syscall__made(ret);
 	case SYSCALL_SETUID:
 	case SYSCALL_SETGID:
 	case SYSCALL_CAPSET:

@@ -9,13 +9,14 @@ use wire::id::{BootId, HostId};
 use wire::value::Value;
 
 use crate::container::Container;
-use crate::record::{Body, Close, Connection, Exit, Image, Record, Role, Socket, Stdio};
+use crate::record::{Body, Exit, Image, Record, Stdio};
 use crate::user::Names;
 
 mod credentials;
 mod file;
 mod memory;
 mod program;
+mod network;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,9 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Event {
         Body::Fork(_) => (Kind::FORK, Row::default()),
         Body::Image(_) => (Kind::EXEC, Row::default()),
         Body::Exit(exit) => (Kind::EXIT, exited(exit)),
-        Body::Connection(connection) => connected(connection, origin),
-        Body::Close(close) => (Kind::CLOSE, closed(close)),
+        Body::Connection(connection) => network::connected(connection, origin),
+        Body::Close(close) => (Kind::CLOSE, network::closed(close)),
+        Body::Made(made) => (Kind::SOCKET, network::made(made)),
         Body::File(file) => (file.action, file::row(file)),
         Body::Target(target) => (target.action, target::row(target, executable, origin)),
         Body::Kernel(kernel) => (kernel.action, target::kernel_row(kernel)),
@@ -175,64 +177,4 @@ fn set_error(row: &mut Row, error: u32) {
         };
         row.set(Field::ErrorCode, Bytes::from(name));
     }
-}
-
-fn not_connected(socket: &Socket, error: u32) -> (Kind, Row) {
-    let mut row = ends(socket).with(Field::NetworkDirection, "outbound").with(Field::EventOutcome, "failure");
-    set_error(&mut row, error);
-    (Kind::CONNECT_FAILED, row)
-}
-
-fn listening(socket: &Socket) -> Row {
-    Row::default()
-        .with(Field::DestinationIp, socket.destination.ip())
-        .with(Field::DestinationPort, u64::from(socket.destination.port()))
-        .with(Field::NetworkTransport, "tcp")
-        .with(Field::NetworkSocketCookie, socket.cookie)
-}
-
-fn connected(connection: &Connection, origin: Origin) -> (Kind, Row) {
-    if let Some(error) = connection.failed {
-        return not_connected(&connection.socket, error);
-    }
-    let kind = match connection.role {
-        Role::Listen => return (Kind::LISTEN, listening(&connection.socket)),
-        Role::Connect => Kind::CONNECT,
-        Role::Accept => Kind::ACCEPT,
-        Role::Serve => Kind::SERVE,
-    };
-    let socket = &connection.socket;
-    let mut row = ends(socket);
-    row.set(Field::NetworkSourceIsn, u64::from(socket.source_isn));
-    row.set(Field::NetworkDestinationIsn, u64::from(socket.destination_isn));
-    if let Some(task) = connection.accepted_by {
-        let entity = task.key.entity(origin.host, origin.boot).to_string();
-        row.set(Field::NetworkAcceptEntityId, Bytes::from(entity));
-    }
-    (kind, row)
-}
-
-fn closed(close: &Close) -> Row {
-    let mut row = ends(&close.socket);
-    row.set(
-        Field::NetworkDirection,
-        match close.role {
-            Role::Connect => "outbound",
-            Role::Accept | Role::Serve | Role::Listen => "inbound",
-        },
-    );
-    row.set(Field::NetworkBytes, close.source_bytes.saturating_add(close.destination_bytes));
-    row.set(Field::SourceBytes, close.source_bytes);
-    row.set(Field::DestinationBytes, close.destination_bytes);
-    row
-}
-
-fn ends(socket: &Socket) -> Row {
-    Row::default()
-        .with(Field::SourceIp, socket.source.ip())
-        .with(Field::SourcePort, u64::from(socket.source.port()))
-        .with(Field::DestinationIp, socket.destination.ip())
-        .with(Field::DestinationPort, u64::from(socket.destination.port()))
-        .with(Field::NetworkTransport, "tcp")
-        .with(Field::NetworkSocketCookie, socket.cookie)
 }

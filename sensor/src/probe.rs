@@ -17,6 +17,7 @@ use std::time::Duration;
 use aya::maps::{Map, MapData, RingBuf};
 use aya::programs::ProgramFd;
 use tokio::io::unix::AsyncFd;
+use wire::time::BootTime;
 
 use crate::sys;
 
@@ -24,6 +25,7 @@ pub mod cgroup;
 mod counters;
 mod error;
 mod filter;
+mod flow;
 pub mod hook;
 mod host;
 mod install;
@@ -60,11 +62,18 @@ pub struct ProbeConfig {
     pub cgroup: Option<PathBuf>,
     /// Sizes of the rings; rounded up to powers of two of at least a page.
     pub ring_bytes: PerClass<u32>,
+    /// Datagrams that a socket and a peer exchange are one flow while they come closer together than this.
+    pub flow_idle: Duration,
 }
 
 impl Default for ProbeConfig {
     fn default() -> Self {
-        Self { name: "sensor".into(), cgroup: None, ring_bytes: [8 << 20, 4 << 20, 4 << 20] }
+        Self {
+            name: "sensor".into(),
+            cgroup: None,
+            ring_bytes: [8 << 20, 4 << 20, 4 << 20],
+            flow_idle: Duration::from_secs(30),
+        }
     }
 }
 
@@ -76,6 +85,7 @@ pub struct Probe {
     counters: counters::CounterMap,
     filter: filter::FilterMaps,
     sockets: filter::SocketMap,
+    flows: flow::FlowMaps,
     tables: tables::TableMaps,
     programs: Vec<(&'static Hook, ProgramFd)>,
     pins: Pins,
@@ -106,7 +116,7 @@ impl Probe {
                 return Err(error);
             }
         }
-        Self::attach_to(pins, reopened)
+        Self::attach_to(pins, reopened, config.flow_idle)
     }
 
     /// Removes every program, ring and pin of an instance that no sensor holds. True when there
@@ -164,6 +174,15 @@ impl Probe {
     /// When the kernel refuses to read its counters.
     pub fn counters(&self) -> Result<Counters, ProbeError> {
         self.counters.read(&self.programs)
+    }
+
+    /// Has the ends of flows of datagrams told that are over by now, at most 8,192 at a time. Call it about once a second,
+    /// and drain the rings then. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the kernel does not let its flows be read, or be ended.
+    pub fn end_flows(&mut self, now: BootTime) -> Result<usize, ProbeError> {
+        self.flows.end(now)
     }
 
     /// Replaces what is left out from now on.
@@ -269,7 +288,7 @@ impl Probe {
         self.pins.remove()
     }
 
-    fn attach_to(pins: Pins, reopened: bool) -> Result<Self, ProbeError> {
+    fn attach_to(pins: Pins, reopened: bool, flow_idle: Duration) -> Result<Self, ProbeError> {
         let mut programs = Vec::new();
         for hook in sight::hooks() {
             if let Some(program) = pins.program(hook)? {
@@ -285,6 +304,7 @@ impl Probe {
             counters: counters::CounterMap::open(&pins)?,
             filter: filter::FilterMaps::open(&pins)?,
             sockets: filter::SocketMap::open(&pins)?,
+            flows: flow::FlowMaps::open(&pins, flow_idle)?,
             tables: tables::TableMaps::open(&pins)?,
             programs,
             pins,

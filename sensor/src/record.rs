@@ -3,8 +3,6 @@
 //! Pure: bytes in, typed record out. Everything in it was chosen by a process on the host, so
 //! lengths are checked and nothing is assumed to be UTF-8.
 
-use std::net::SocketAddr;
-
 use wire::id::ProcessKey;
 use wire::time::BootTime;
 
@@ -13,6 +11,7 @@ mod decode;
 mod file;
 mod kernel;
 mod memory;
+mod network;
 mod place;
 mod setting;
 mod target;
@@ -22,6 +21,7 @@ pub use decode::RecordError;
 pub use file::{Access, File};
 pub use kernel::{KernelAction, Program};
 pub use memory::Memory;
+pub use network::{Close, Connection, Made, Role, Socket, Transport};
 pub use place::{Held, Move};
 pub use setting::Setting;
 pub use target::Target;
@@ -109,6 +109,8 @@ pub enum Body<'a> {
     Connection(Connection),
     /// A TCP connection ended.
     Close(Close),
+    /// A raw or packet socket was made.
+    Made(Made),
     /// Something was done to a file.
     File(Box<File<'a>>),
     /// Something was done to another process.
@@ -132,6 +134,7 @@ impl Body<'_> {
             Body::Fork(_) | Body::Image(_) | Body::Exit(_) => None,
             Body::Connection(connection) => Some(connection.task),
             Body::Close(close) => Some(close.task),
+            Body::Made(made) => Some(made.task),
             Body::File(file) => Some(file.task),
             Body::Target(target) => Some(target.task),
             Body::Kernel(kernel) => Some(kernel.task),
@@ -261,63 +264,4 @@ pub struct Exit {
     pub signal: u32,
     /// How long it lived, in ns.
     pub duration_ns: u64,
-}
-
-/// One end's view of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connection {
-    /// What this end did.
-    pub role: Role,
-    /// The process that did it.
-    pub task: Task,
-    /// The process that accepted, when another one serves.
-    pub accepted_by: Option<Task>,
-    /// The socket.
-    pub socket: Socket,
-    /// It was asked for and not made; why, as an error number, or 0 when the caller gave up. Then the initial sequence
-    /// numbers mean nothing.
-    pub failed: Option<u32>,
-}
-
-/// What a process did to a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Opened it.
-    Connect,
-    /// Accepted it.
-    Accept,
-    /// Reads from it first, without having accepted it.
-    Serve,
-    /// Waits for connections; only `destination` is known.
-    Listen,
-}
-
-/// A TCP socket's identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Socket {
-    /// The kernel's cookie for it, unique within a boot.
-    pub cookie: u64,
-    /// Address and port of the side that opened the connection, IPv4-mapped forms normalised.
-    pub source: SocketAddr,
-    /// Address and port of the side that accepted it.
-    pub destination: SocketAddr,
-    /// Initial sequence number of the side that opened it.
-    pub source_isn: u32,
-    /// Initial sequence number of the side that accepted it.
-    pub destination_isn: u32,
-}
-
-/// The end of a connection, as this host's socket saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Close {
-    /// What this end had done: opened or accepted.
-    pub role: Role,
-    /// The process last known to own the socket.
-    pub task: Task,
-    /// The socket.
-    pub socket: Socket,
-    /// Bytes sent by the side that opened it.
-    pub source_bytes: u64,
-    /// Bytes sent by the side that accepted it.
-    pub destination_bytes: u64,
 }

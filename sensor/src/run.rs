@@ -129,6 +129,7 @@ fn open_probe(config: &Config, collection: &Collection) -> Result<Probe, RunErro
         name: config.name.clone(),
         cgroup: config.cgroup.clone(),
         ring_bytes: config.ring_bytes,
+        ..ProbeConfig::default()
     })?;
     probe.set_filter(&exclude::filter(&config.exclude))?;
     let generation = probe.set_collection(collection.tables())?;

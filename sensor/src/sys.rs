@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -71,6 +71,86 @@ pub(crate) fn pin_cgroup_link(
     let link = unsafe { OwnedFd::from_raw_fd(link as i32) };
     let pin = [at.as_ptr() as u64, link.as_raw_fd() as u64];
     call(BPF_OBJ_PIN, pin.as_ptr().cast(), size_of_val(&pin)).map(drop)
+}
+
+/// Some entries of a hash map of the kernel's: one key and one value behind the other.
+#[derive(Debug)]
+pub(crate) struct MapPart {
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    sizes: (usize, usize),
+    n_entries: usize,
+    /// Where to read on; at the end there is nothing.
+    next: Option<u32>,
+}
+
+/// As the kernel's `bpf_attr` has it for BPF_MAP_LOOKUP_BATCH (Linux 5.6).
+#[repr(C)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+impl MapPart {
+    /// Room for so many entries of keys and values of these sizes, which must be the map's own. One part of the map that the
+    /// kernel does not divide (a bucket) must fit.
+    pub(crate) fn new(sizes: (usize, usize), n_entries: usize) -> Self {
+        Self {
+            keys: vec![0; sizes.0 * n_entries],
+            values: vec![0; sizes.1 * n_entries],
+            sizes,
+            n_entries: 0,
+            next: None,
+        }
+    }
+
+    /// Reads the map's first entries, or those after the last ones. Whether there may be more.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or `sizes` are not those of this map.
+    pub(crate) fn read(&mut self, map: BorrowedFd<'_>, sizes: (u32, u32)) -> io::Result<bool> {
+        const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
+        if (sizes.0 as usize, sizes.1 as usize) != self.sizes {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let (from, mut to) = (self.next.unwrap_or_default(), 0_u32);
+        let mut attr = BatchAttr {
+            in_batch: self.next.map_or(0, |_| (&raw const from) as u64),
+            out_batch: (&raw mut to) as u64,
+            keys: self.keys.as_mut_ptr() as u64,
+            values: self.values.as_mut_ptr() as u64,
+            count: (self.keys.len() / self.sizes.0.max(1)) as u32,
+            map_fd: map.as_raw_fd() as u32,
+            elem_flags: 0,
+            flags: 0,
+        };
+        #[expect(unsafe_code, reason = "a system call that the library for BPF has no function for")]
+        // SAFETY: the kernel writes at most `count` keys and values of the map's sizes, for which there is room, and a position of
+        // four bytes, as it does for hash maps; all of it lives through the call.
+        let answer = unsafe {
+            libc::syscall(libc::SYS_bpf, BPF_MAP_LOOKUP_BATCH, &raw mut attr, size_of::<BatchAttr>())
+        };
+        let error = (answer != 0).then(io::Error::last_os_error);
+        let ended = match error {
+            None => false,
+            Some(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            Some(error) => return Err(error),
+        };
+        (self.n_entries, self.next) = (attr.count as usize, (!ended).then_some(to));
+        Ok(!ended)
+    }
+
+    /// What was read last.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (key, value) = (self.sizes.0.max(1), self.sizes.1.max(1));
+        self.keys.chunks_exact(key).zip(self.values.chunks_exact(value)).take(self.n_entries)
+    }
 }
 
 #[cfg(test)]

@@ -192,11 +192,11 @@ fields! {
     // Network.
     180 SourceIp "source.ip" Ip Event, "The address that opened the connection.";
     181 SourcePort "source.port" Uint Event, "Its port.";
-    182 DestinationIp "destination.ip" Ip Event, "The address that was connected to.";
+    182 DestinationIp "destination.ip" Ip Event, "The address that was connected to, or that a socket is bound to.";
     183 DestinationPort "destination.port" Uint Event, "Its port.";
-    184 NetworkTransport "network.transport" Keyword Event, "tcp, udp, …";
+    184 NetworkTransport "network.transport" Keyword Event, "tcp, udp, udplite; of sockets that are made: raw, packet, xdp, icmp, ipv6-icmp.";
     185 NetworkType "network.type" Keyword Computed, "ipv4 or ipv6, from the addresses.";
-    186 NetworkDirection "network.direction" Keyword Computed, "outbound for connect, inbound for accept and serve; a column where the kind does not say.";
+    186 NetworkDirection "network.direction" Keyword Computed, "outbound for connect and send, inbound for accept and serve; a column where the kind does not say.";
     187 NetworkBytes "network.bytes" Uint Event, "Bytes both ways, on close.";
     188 NetworkPackets "network.packets" Uint Event, "Packets both ways, on close.";
     189 NetworkPeerEntityId "network.peer.entity_id" Keyword Store, "The process at the other end, when both ends are ours; search only.";
@@ -206,6 +206,10 @@ fields! {
     193 NetworkDestinationIsn "network.destination_isn" Uint Event, "Initial sequence number of the side that accepted.";
     194 NetworkSocketCookie "network.socket_cookie" Uint Event, "The kernel's number for the socket, within one boot.";
     195 NetworkAcceptEntityId "network.accepted_by.entity_id" Keyword Event, "The process that accepted, where another one serves.";
+    196 NetworkProtocolNumber "network.protocol_number" Uint Event, "The protocol that a raw socket was made for, by IP's number for it; of a packet socket the EtherType.";
+    197 NetworkManyPeers "network.many_peers" Bool Event, "Whether it stands for all further peers of a UDP socket that had too many for each to be told.";
+    198 SourcePackets "source.packets" Uint Event, "Packets sent by the side that connected or sent first, on close.";
+    199 DestinationPackets "destination.packets" Uint Event, "Packets sent by the other side, on close.";
 
     // DNS.
     200 DnsQuestionName "dns.question.name" Keyword Event, "The name asked for.";

@@ -82,7 +82,7 @@ fn connections(host: HostId, batch: &Batch, rows: &mut Vec<ConnectionRow>) -> Re
     let header = batch.header();
     for group in batch.groups() {
         let side = match group.kind() {
-            Kind::CONNECT => Side::Connect,
+            Kind::CONNECT | Kind::SEND => Side::Connect,
             Kind::ACCEPT => Side::Accept,
             Kind::SERVE => Side::Serve,
             _ => continue,

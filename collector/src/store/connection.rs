@@ -1,4 +1,4 @@
-//! `connection`: one narrow row per half of a TCP connection, insert only.
+//! `connection`: one narrow row per half of a TCP connection, or of a flow of UDP datagrams, insert only.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use super::{Stamp, StoreError};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(i16)]
 pub enum Side {
-    /// The process connected.
+    /// The process connected, or sent first.
     Connect = 0,
     /// The process accepted.
     Accept = 1,
@@ -41,9 +41,9 @@ pub struct ConnectionRow {
     pub source: (IpAddr, u16),
     /// The side that was connected to.
     pub destination: (IpAddr, u16),
-    /// The initial sequence number of the side that connected.
+    /// TCP: the initial sequence number of the side that connected.
     pub source_isn: Option<u32>,
-    /// The initial sequence number of the side that accepted.
+    /// TCP: the initial sequence number of the side that accepted.
     pub destination_isn: Option<u32>,
 }
 

@@ -4,7 +4,7 @@ use wire::id::ProcessKey;
 use wire::time::BootTime;
 
 use super::*;
-use crate::record::{Class, Fork, Namespaces, Place, Task};
+use crate::record::{Class, Close, Connection, Fork, Made, Namespaces, Place, Role, Socket, Task, Transport};
 
 fn show(row: &Row) -> String {
     let show = |value: &Value| match value {
@@ -47,6 +47,7 @@ fn socket() -> Socket {
         destination: ([0xfd00u16, 0, 0, 0, 0, 0, 0, 1], 443).into(),
         source_isn: 1,
         destination_isn: u32::MAX,
+        transport: Transport::Tcp,
     }
 }
 
@@ -145,6 +146,7 @@ fn connection_records_become_events() {
         accepted_by: Some(task(1)),
         socket: socket(),
         failed: None,
+        many: false,
     };
     check_event(
         Body::Connection(serve),
@@ -161,12 +163,35 @@ fn connection_records_become_events() {
             network.accepted_by.entity_id: 7310819bff583e90
         "#]],
     );
+    let bind = Connection { role: Role::Bind, accepted_by: None, ..serve };
+    check_event(
+        Body::Connection(bind),
+        Kind::BIND,
+        expect![[r#"
+            destination.ip: fd00::1
+            destination.port: 443
+            network.transport: tcp
+            network.socket_cookie: 7
+        "#]],
+    );
+    let made = Made { task: task(2), cookie: 0, transport: Transport::Packet, protocol: 3 };
+    check_event(
+        Body::Made(made),
+        Kind::SOCKET,
+        expect![[r#"
+            network.transport: packet
+            network.protocol_number: 3
+        "#]],
+    );
     let close = Close {
         role: Role::Connect,
         task: task(2),
         socket: socket(),
         source_bytes: u64::MAX,
         destination_bytes: 1,
+        source_packets: 3,
+        destination_packets: 2,
+        many: false,
     };
     check_event(
         Body::Close(close),
@@ -179,9 +204,53 @@ fn connection_records_become_events() {
             network.transport: tcp
             network.direction: outbound
             network.bytes: 18446744073709551615
+            network.packets: 5
             source.bytes: 18446744073709551615
             destination.bytes: 1
             network.socket_cookie: 7
+            source.packets: 3
+            destination.packets: 2
+        "#]],
+    );
+}
+
+#[test]
+fn flow_records_become_events() {
+    let socket = Socket { transport: Transport::Udp, ..socket() };
+    let send =
+        Connection { role: Role::Send, task: task(2), accepted_by: None, socket, failed: None, many: false };
+    check_event(
+        Body::Connection(send),
+        Kind::SEND,
+        expect![[r#"
+            source.ip: 10.0.0.1
+            source.port: 40000
+            destination.ip: fd00::1
+            destination.port: 443
+            network.transport: udp
+            network.socket_cookie: 7
+        "#]],
+    );
+    check_event(
+        Body::Connection(Connection { many: true, ..send }),
+        Kind::SEND,
+        expect![[r#"
+            source.ip: 10.0.0.1
+            source.port: 40000
+            network.transport: udp
+            network.socket_cookie: 7
+            network.many_peers: true
+        "#]],
+    );
+    check_event(
+        Body::Connection(Connection { role: Role::Accept, many: true, ..send }),
+        Kind::ACCEPT,
+        expect![[r#"
+            destination.ip: fd00::1
+            destination.port: 443
+            network.transport: udp
+            network.socket_cookie: 7
+            network.many_peers: true
         "#]],
     );
 }

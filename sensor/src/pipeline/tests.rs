@@ -7,7 +7,7 @@ use wire::value::Value;
 
 use super::*;
 use crate::account::{Positions, SETTLE_NS};
-use crate::record::{Close, Connection, Exit, Fork, Role, Socket, Task};
+use crate::record::{Close, Connection, Exit, Fork, Role, Socket, Task, Transport};
 use crate::redact::Redaction;
 
 fn at(ms: u64) -> BootTime {
@@ -47,11 +47,19 @@ fn image(task: Task) -> Image<'static> {
 
 fn socket() -> Socket {
     let any = ([127, 0, 0, 1], 1).into();
-    Socket { cookie: 1, source: any, destination: any, source_isn: 1, destination_isn: 2 }
+    let transport = Transport::Tcp;
+    Socket { cookie: 1, source: any, destination: any, source_isn: 1, destination_isn: 2, transport }
 }
 
 fn connect(seq: u64, task: Task) -> Record<'static> {
-    let body = Connection { role: Role::Connect, task, accepted_by: None, socket: socket(), failed: None };
+    let body = Connection {
+        role: Role::Connect,
+        task,
+        accepted_by: None,
+        socket: socket(),
+        failed: None,
+        many: false,
+    };
     record(Class::Bulk, seq, Body::Connection(body))
 }
 
@@ -297,6 +305,7 @@ proptest! {
                         3 => connect(0, one).body,
                         _ => Body::Close(Close {
                             role: Role::Accept, task: one, socket: socket(), source_bytes: 0, destination_bytes: 0,
+                            source_packets: 0, destination_packets: 0, many: false,
                         }),
                     };
                     let record = Record { at: Place { class, cpu, seq: *seq }, time: at(now), body };

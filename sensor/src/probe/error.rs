@@ -138,6 +138,13 @@ pub enum ProbeError {
         #[source]
         source: io::Error,
     },
+    /// The flows of datagrams cannot be read.
+    #[error("cannot read the flows of datagrams")]
+    Flows {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The programs' counters cannot be read.
     #[error("cannot read the counters of the program {program}")]
     Counters {

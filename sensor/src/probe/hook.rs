@@ -30,6 +30,8 @@ pub enum HookKind {
     Packets,
     /// Settings of the kernel that are read and written (`cgroup/sysctl`), at the root of cgroup v2.
     Settings,
+    /// What becomes of the sockets of a control group (`cgroup/sock_create`, `post_bind4`, …), at the root of cgroup v2.
+    Socket,
     /// An iterator, run when its file is read.
     Iterator,
 }
@@ -48,6 +50,7 @@ impl Hook {
             HookKind::Return => "fexit",
             HookKind::Packets => "cgroup_skb",
             HookKind::Settings => "cgroup",
+            HookKind::Socket => "cgroup",
             HookKind::Iterator => "iter",
         };
         format!("{kind}/{}", self.place)
@@ -58,7 +61,7 @@ impl Hook {
         let name = match self.kind {
             HookKind::Tracepoint => format!("\0btf_trace_{}\0", self.place),
             HookKind::Entry | HookKind::Return => format!("\0{}\0", self.place),
-            HookKind::Packets | HookKind::Settings => return true,
+            HookKind::Packets | HookKind::Settings | HookKind::Socket => return true,
             HookKind::Iterator => format!("\0bpf_iter_{}\0", self.place),
         };
         memmem::find(btf, name.as_bytes()).is_some()

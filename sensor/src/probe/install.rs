@@ -7,8 +7,8 @@ use std::os::fd::AsFd as _;
 use aya::maps::{Array, Map};
 use aya::programs::links::FdLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSysctl, FEntry, FExit, Iter, Program,
-    ProgramError,
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSysctl, FEntry, FExit,
+    Iter, Program, ProgramError,
 };
 use aya::util::nr_cpus;
 use aya::{Btf, Ebpf, EbpfLoader};
@@ -20,7 +20,7 @@ use super::cgroup::{self, Confinement};
 use super::hook::{Hook, HookKind};
 use super::pins::{Identity, Pins};
 use super::sight::{Sight, Way};
-use super::{KernelVersion, ProbeConfig, ProbeError, host, syscalls};
+use super::{KernelVersion, ProbeConfig, ProbeError, flow, host, syscalls};
 use crate::record::PerClass;
 use crate::sys;
 
@@ -63,6 +63,7 @@ impl Plan {
                 n_scratch: n_cpus + SPARE_SCRATCH,
                 wake_bytes: ring_bytes.map(|bytes| bytes / 8),
                 host_mnt_ns: host::host_namespaces().mnt,
+                flow_idle_ns: u64::try_from(config.flow_idle.as_nanos()).unwrap_or(u64::MAX),
             },
             n_cpus,
             ring_bytes,
@@ -128,6 +129,14 @@ impl<'a> Loader<'a> {
         self.loaded.contains(&hook.program)
     }
 
+    /// The program that ends flows.
+    fn keep_flows(&mut self, pins: &Pins) -> Result<(), ProbeError> {
+        let refused = |source| ProbeError::Program { program: flow::ENDED, source: Box::new(source) };
+        let program = self.ebpf.program_mut(flow::ENDED);
+        let program = program.ok_or_else(|| refused(ProgramError::UnexpectedProgramType))?;
+        flow::keep(program.try_into().map_err(refused)?, pins)
+    }
+
     /// Why the kernel did not take a program, if it was tried and refused.
     pub(super) fn refusal(&self, hook: &Hook) -> Option<&ProgramError> {
         self.refused.get(hook.program)
@@ -141,6 +150,7 @@ impl<'a> Loader<'a> {
             HookKind::Return => <&mut FExit>::try_from(program)?.load(hook.place, self.btf),
             HookKind::Packets => <&mut CgroupSkb>::try_from(program)?.load(),
             HookKind::Settings => <&mut CgroupSysctl>::try_from(program)?.load(),
+            HookKind::Socket => <&mut CgroupSock>::try_from(program)?.load(),
             HookKind::Iterator => <&mut Iter>::try_from(program)?.load(hook.place, self.btf),
         }
     }
@@ -196,6 +206,9 @@ pub(super) fn install(plan: &Plan, pins: &Pins) -> Result<(), ProbeError> {
             None => warn!(sight = sight.name, "this kernel does not show {}: {}", sight.shows, sight.without),
         }
     }
+    if let Err(error) = loader.keep_flows(pins) {
+        warn!(error = %wire::cause::chain(&error), "flows of datagrams are not told to end");
+    }
     let failed = |source| ProbeError::Map { name: "identity", source: Box::new(source) };
     let mut identity = Array::<_, Identity>::try_from(Map::Array(pins.map("identity")?)).map_err(failed)?;
     identity.set(0, plan.identity(), 0).map_err(failed)
@@ -221,19 +234,20 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, pins: &Pins) -> Result<(), ProbeError> {
             let id = program.attach().map_err(refused)?;
             program.take_link(id).map_err(refused)?.into()
         }
+        Program::CgroupSock(program) => {
+            let id = program.attach(v2_root()?, CgroupAttachMode::Single).map_err(refused)?;
+            program.take_link(id).map_err(refused)?.try_into().map_err(not_kept)?
+        }
         Program::CgroupSkb(program) => {
-            let root = cgroup::v2_root()?;
-            let root = File::open(&root).map_err(|source| ProbeError::Folder { path: root, source })?;
             let direction = match hook.place {
                 "ingress" => CgroupSkbAttachType::Ingress,
                 _ => CgroupSkbAttachType::Egress,
             };
-            let id = program.attach(root, direction, CgroupAttachMode::Single).map_err(refused)?;
+            let id = program.attach(v2_root()?, direction, CgroupAttachMode::Single).map_err(refused)?;
             program.take_link(id).map_err(refused)?.try_into().map_err(not_kept)?
         }
         Program::CgroupSysctl(program) => {
-            let root = cgroup::v2_root()?;
-            let root = File::open(&root).map_err(|source| ProbeError::Folder { path: root, source })?;
+            let root = v2_root()?;
             let link = pins.link_path(hook);
             let program = program.fd().map_err(refused)?;
             return sys::pin_cgroup_link(program.as_fd(), root.as_fd(), sys::CGROUP_SYSCTL, &link)
@@ -247,4 +261,10 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, pins: &Pins) -> Result<(), ProbeError> {
     };
     let path = pins.link_path(hook);
     link.pin(&path).map(drop).map_err(|source| ProbeError::Pin { path, source: Box::new(source) })
+}
+
+/// The directory that all sockets are below.
+fn v2_root() -> Result<File, ProbeError> {
+    let root = cgroup::v2_root()?;
+    File::open(&root).map_err(|source| ProbeError::Folder { path: root, source })
 }

@@ -5,7 +5,7 @@
 //! rewritten. Everything else comes from the kernel's own objects.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 
 use sensor_bpf::event::{EVENT_ARGS_MAX, event_header};
 use zerocopy::FromBytes;
@@ -65,11 +65,17 @@ impl OwnedImage {
 /// tens of megabytes for a moment.
 pub(super) fn each(pins: &Pins, mut take: impl FnMut(&OwnedImage)) -> Result<(), ProbeError> {
     let failed = |source| ProbeError::Seed { source };
-    for hook in sight::hooks().into_iter().filter(|hook| hook.is_iterator()) {
+    // What is there of them: which must be says each sight.
+    let iterators = sight::hooks().into_iter().filter(|hook| hook.is_iterator());
+    for hook in iterators.filter(|hook| pins.link_path(hook).exists()) {
         let mut file = fs::File::open(pins.link_path(hook)).map_err(failed)?;
         let (mut waiting, mut chunk) = (Vec::new(), vec![0; READ_BYTES]);
         loop {
-            let n = file.read(&mut chunk).map_err(failed)?;
+            let n = match file.read(&mut chunk) {
+                // One that writes nothing: the kernel has seen a million objects, and wants to be asked again.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                read => read.map_err(failed)?,
+            };
             let Some(read) = chunk.get(..n).filter(|read| !read.is_empty()) else { break };
             waiting.extend_from_slice(read);
             let mut n_taken = 0;

@@ -9,7 +9,7 @@ use sensor_bpf::event::{
     EVENT_FILE_TRUNCATE, EVENT_FILE_UNLINK, EVENT_KEXEC_FILE, EVENT_MOUNT, EVENT_PIVOT_ROOT, EVENT_UNMOUNT,
     SYSCALL_ACCEPT, SYSCALL_BPF, SYSCALL_CAPSET, SYSCALL_CONNECT, SYSCALL_KEXEC, SYSCALL_MEMFD,
     SYSCALL_MPROTECT, SYSCALL_NAMESPACE, SYSCALL_NUMBERS, SYSCALL_PTRACE, SYSCALL_SETGID, SYSCALL_SETUID,
-    SYSCALL_VM_WRITE, syscall_shape,
+    SYSCALL_SOCKET, SYSCALL_VM_WRITE, syscall_shape,
 };
 use zerocopy::IntoBytes;
 
@@ -80,6 +80,7 @@ const fn of_two_at(action: u32) -> syscall_shape {
 const SHAPES: &[(&str, syscall_shape)] = &[
     ("accept", accept()),
     ("accept4", accept()),
+    ("socket", only(SYSCALL_SOCKET)),
     ("socketcall", syscall_shape { multiplexed: 1, ..accept() }),
     ("setuid", only(SYSCALL_SETUID)),
     ("setreuid", only(SYSCALL_SETUID)),

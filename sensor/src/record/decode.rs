@@ -1,15 +1,13 @@
 //! The bytes of `bpf/event.h` → [`Record`]. Nothing in them is trusted, the kernel's own lengths included.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-
 use sensor_bpf::event;
 use wire::id::ProcessKey;
 use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Credentials, Exit, File, Fork, Image, KernelAction, Memory, Move,
-    Namespaces, Place, Record, Role, Setting, Socket, Stdio, Target, Task,
+    Body, Class, Close, Connection, Credentials, Exit, File, Fork, Image, KernelAction, Made, Memory, Move,
+    Namespaces, Place, Record, Setting, Stdio, Target, Task,
 };
 
 /// Bytes that are no record of this version.
@@ -70,27 +68,9 @@ impl<'a> Body<'a> {
             }
             event::EVENT_IMAGE => Image::decode(bytes).map(|image| Self::Image(Box::new(image))),
             event::EVENT_EXIT => fixed(bytes).map(|exit: event::event_exit| Self::Exit(Exit::from(exit))),
-            event::EVENT_CONNECTION => {
-                let connection: event::event_connection = fixed(bytes)?;
-                Ok(Self::Connection(Connection {
-                    role: role(connection.role)?,
-                    task: Task::from(connection.task),
-                    accepted_by: (connection.accepted_by.tgid != 0)
-                        .then(|| Task::from(connection.accepted_by)),
-                    socket: Socket::from(connection.socket),
-                    failed: (connection.failed != 0).then_some(connection.error),
-                }))
-            }
-            event::EVENT_CLOSE => {
-                let close: event::event_close = fixed(bytes)?;
-                Ok(Self::Close(Close {
-                    role: role(close.role)?,
-                    task: Task::from(close.task),
-                    socket: Socket::from(close.socket),
-                    source_bytes: close.source_bytes,
-                    destination_bytes: close.destination_bytes,
-                }))
-            }
+            event::EVENT_CONNECTION => Connection::decode(bytes).map(Self::Connection),
+            event::EVENT_CLOSE => Close::decode(bytes).map(Self::Close),
+            event::EVENT_MADE => Made::decode(bytes).map(Self::Made),
             event::EVENT_FILE => File::decode(bytes).map(|file| Self::File(Box::new(file))),
             event::EVENT_TARGET => Target::decode(bytes).map(Self::Target),
             event::EVENT_KERNEL => KernelAction::decode(bytes).map(Self::Kernel),
@@ -171,20 +151,6 @@ impl From<event::event_exit> for Exit {
     }
 }
 
-impl From<event::event_socket> for Socket {
-    fn from(socket: event::event_socket) -> Self {
-        let end =
-            |addr: [u8; 16], port| SocketAddr::new(IpAddr::V6(Ipv6Addr::from(addr)).to_canonical(), port);
-        Self {
-            cookie: socket.cookie,
-            source: end(socket.source_addr, socket.source_port),
-            destination: end(socket.destination_addr, socket.destination_port),
-            source_isn: socket.source_isn,
-            destination_isn: socket.destination_isn,
-        }
-    }
-}
-
 impl From<u8> for Stdio {
     fn from(kind: u8) -> Self {
         match u32::from(kind) {
@@ -195,16 +161,6 @@ impl From<u8> for Stdio {
             event::EVENT_STDIO_NULL => Self::Null,
             _ => Self::Other,
         }
-    }
-}
-
-fn role(value: u32) -> Result<Role, RecordError> {
-    match value {
-        event::EVENT_ROLE_CONNECT => Ok(Role::Connect),
-        event::EVENT_ROLE_ACCEPT => Ok(Role::Accept),
-        event::EVENT_ROLE_SERVE => Ok(Role::Serve),
-        event::EVENT_ROLE_LISTEN => Ok(Role::Listen),
-        _ => Err(RecordError::Value { field: "role", value }),
     }
 }
 
@@ -287,19 +243,11 @@ mod tests {
         assert_eq!((exit(0x80 | 11).code, exit(0x80 | 11).signal), (139, 11));
     }
 
-    #[test]
-    fn mapped_addresses_are_ipv4() {
-        let mut socket = event::event_socket { source_port: 7, ..Default::default() };
-        socket.source_addr[10..].copy_from_slice(&[0xff, 0xff, 127, 0, 0, 1]);
-        assert_eq!(Socket::from(socket).source, "127.0.0.1:7".parse().unwrap());
-        assert_eq!(Socket::from(socket).destination, "[::]:0".parse().unwrap());
-    }
-
     proptest! {
         #[test]
         fn any_bytes_decode_or_fail_without_panic(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..512),
-            kind in 0u16..12,
+            kind in 0u16..13,
             class in 0u16..4,
         ) {
             // Most random bytes would stop at the header: give them one that leads on.

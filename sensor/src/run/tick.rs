@@ -35,6 +35,11 @@ impl Sensor {
             self.pipeline.heartbeat(self.users.names(), now);
         }
         self.take_census(now)?;
+        if let Err(error) = self.probe.end_flows(now)
+            && now == self.last_heartbeat
+        {
+            warn!(error = %wire::cause::chain(&error), "flows of datagrams are not told to end");
+        }
         if self.give_back.is_due(self.pipeline.table().n_entries()) {
             crate::sys::give_back_memory();
         }

@@ -50,6 +50,16 @@ fn child() {
         }
         "change-attributes" => crate::file::change_attributes(words.next().unwrap()),
         "listen" => drop(TcpListener::bind(words.next().unwrap()).unwrap()),
+        "bind" => crate::bind::bind_all(),
+        "socket" => crate::socket::make_all(),
+        "udp-exchange" => crate::flow::exchange(),
+        "udp-send" => crate::flow::send_when_told(words.next().unwrap()),
+        "udp-wait" => crate::flow::wait_bound(),
+        "udp-translated" => crate::flow::exchange_translated(),
+        "udp-many" => {
+            let n_sockets = words.next().unwrap().parse().unwrap();
+            crate::flow::send_to_many(n_sockets, words.next().unwrap().parse().unwrap());
+        }
         "unshare" => crate::place::move_away(),
         "mount" => crate::place::mount_at(words.next().unwrap()),
         "setuid" => crate::place::give_up_root(),

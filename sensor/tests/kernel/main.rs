@@ -6,6 +6,8 @@
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bench;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod bind;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod collection;
@@ -13,6 +15,8 @@ mod collection;
 mod executable;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod file;
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod flow;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod lifecycle;
 #[expect(clippy::unwrap_used, reason = "tests")]
@@ -21,5 +25,7 @@ mod network;
 mod place;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod process;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod socket;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod target;

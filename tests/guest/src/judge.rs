@@ -30,7 +30,7 @@ pub(crate) fn caused_by<'a>(player: &str, events: &'a [Value]) -> Vec<&'a Value>
 }
 
 /// What many things do besides: scenarios that are about it name it.
-const BESIDE: [&str; 6] = ["signal", "setuid", "setgid", "capset", "ptrace", "listen"];
+const BESIDE: [&str; 7] = ["signal", "setuid", "setgid", "capset", "ptrace", "listen", "bind"];
 
 /// Compares them. Of a category of its own, everything must be expected.
 pub(crate) fn judge(category: &str, expect: &Expect, caused: &[&Value]) -> Verdict {

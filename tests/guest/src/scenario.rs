@@ -26,9 +26,13 @@ pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
     ("kernel", kernel::SCENARIOS),
     ("escape", escape::SCENARIOS),
     ("network", network::connect::SCENARIOS),
+    ("network", network::failed::SCENARIOS),
     ("network", network::accept::SCENARIOS),
     ("network", network::serve::SCENARIOS),
     ("network", network::close::SCENARIOS),
+    ("network", network::bind::SCENARIOS),
+    ("network", network::datagram::SCENARIOS),
+    ("network", network::socket::SCENARIOS),
     ("network", network::blind::SCENARIOS),
 ];
 

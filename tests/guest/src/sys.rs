@@ -222,10 +222,24 @@ pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i
     checked(found.into()).map(drop)
 }
 
-/// A TCP socket over IPv4 of this protocol.
-pub(crate) fn tcp_socket(protocol: i32) -> io::Result<OwnedFd> {
+/// setsockopt(2) with bytes.
+pub(crate) fn set_option_bytes(
+    socket: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    value: &[u8],
+) -> io::Result<()> {
+    // SAFETY: the value lives through the call and is as long as said.
+    let found = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), value.len() as u32)
+    };
+    checked(found.into()).map(drop)
+}
+
+/// socket(2), of any kind.
+pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     // SAFETY: numbers only.
-    let found = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol) };
+    let found = unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) };
     Ok(owned(checked(found.into())? as i32))
 }
 
@@ -287,11 +301,11 @@ pub(crate) fn detached_tmpfs() -> io::Result<OwnedFd> {
     Ok(owned(mount as i32))
 }
 
-/// accept(2) as 32-bit programs call it, by socketcall(2) through `int 0x80`.
+/// What 32-bit programs call through `int 0x80` to do with sockets: socketcall(2). Gives a new descriptor. Its number tells
+/// which call it is: 1 is socket(2), 5 is accept(2).
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn accept_by_socketcall(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(crate) fn socketcall(call: usize, arguments: [u32; 3]) -> io::Result<OwnedFd> {
     const SYS_SOCKETCALL: c_long = 102;
-    const SYS_ACCEPT: usize = 5;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
     // SAFETY: a new page of its own, at an address that fits into 32 bits.
     let page = unsafe {
@@ -299,7 +313,7 @@ pub(crate) fn accept_by_socketcall(listener: BorrowedFd<'_>) -> io::Result<Owned
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        page.cast::<[u32; 3]>().write([listener.as_raw_fd() as u32, 0, 0]);
+        page.cast::<[u32; 3]>().write(arguments);
         page
     };
     let mut found = SYS_SOCKETCALL;
@@ -309,7 +323,7 @@ pub(crate) fn accept_by_socketcall(listener: BorrowedFd<'_>) -> io::Result<Owned
             "xchg rbx, {call}",
             "int 0x80",
             "xchg rbx, {call}",
-            call = inout(reg) SYS_ACCEPT => _,
+            call = inout(reg) call => _,
             inout("rax") found,
             in("rcx") page,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,

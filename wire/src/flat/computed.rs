@@ -23,7 +23,7 @@ pub fn of_kind(field: Field, kind: Kind) -> Option<Value> {
             None => Value::Keyword(format!("kind-{}", kind.number()).into()),
         }),
         Field::NetworkDirection => match kind {
-            Kind::CONNECT => Some("outbound".into()),
+            Kind::CONNECT | Kind::SEND => Some("outbound".into()),
             Kind::ACCEPT | Kind::SERVE => Some("inbound".into()),
             _ => None,
         },

@@ -1,4 +1,4 @@
-//! `network`: connections made, accepted, served and closed.
+//! `network`: connections made, accepted, served and closed; flows of datagrams; sockets.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,10 +11,14 @@ use crate::expect::{Event, Expect, Want};
 use crate::sys;
 
 pub(super) mod accept;
+pub(super) mod bind;
 pub(super) mod blind;
 pub(super) mod close;
 pub(super) mod connect;
+pub(super) mod datagram;
+pub(super) mod failed;
 pub(super) mod serve;
+pub(super) mod socket;
 
 /// Any free port of the loopback interface.
 const LOCALHOST: &str = "127.0.0.1:0";
@@ -72,6 +76,7 @@ impl Ends {
             .with("source.bytes", from_source)
             .with("destination.bytes", from_destination)
             .with("network.bytes", from_source + from_destination)
+            .want("network.packets", Want::Any)
     }
 
     /// What comes of a connection of a process with itself, which sent this much either way.

@@ -39,14 +39,24 @@ fn process(event: &Value) -> String {
 fn network(event: &Value) -> String {
     let end =
         |side: &str| address(&text(event, &format!("{side}.ip")), &text(event, &format!("{side}.port")));
-    if text(event, "event.action") == "listen" {
-        return format!("at {}", end("destination"));
+    match text(event, "event.action").as_str() {
+        "listen" | "bind" => return format!("at {}", end("destination")),
+        "socket" => {
+            let number = text(event, "network.protocol_number");
+            return format!("{}, protocol {number}", text(event, "network.transport"));
+        }
+        _ => {}
     }
-    let bytes = match text(event, "network.bytes") {
+    let counted = |field: &str, what: &str| match text(event, field) {
         n if n.is_empty() => n,
-        n => format!(", {n} bytes"),
+        n => format!(", {n} {what}"),
     };
-    format!("{} → {}{bytes}", end("source"), end("destination"))
+    let end = |side: &str| match text(event, &format!("{side}.ip")) {
+        ip if ip.is_empty() => "many".to_owned(),
+        _ => end(side),
+    };
+    let (packets, bytes) = (counted("network.packets", "packets"), counted("network.bytes", "bytes"));
+    format!("{} → {}{packets}{bytes}", end("source"), end("destination"))
 }
 
 fn file(event: &Value) -> String {
@@ -141,6 +151,27 @@ mod tests {
                 "destination": {"ip": "10.0.0.2", "port": 22}
             }),
             "10.0.0.1:4000 → 10.0.0.2:22: ECONNREFUSED",
+        );
+    }
+
+    #[test]
+    fn a_flow_to_many_is_told_with_how_much() {
+        let network = json!({"many_peers": true, "packets": 9488, "bytes": 18_976});
+        let source = json!({"ip": "10.0.0.1", "port": 5000});
+        check(
+            json!({"event": {"category": "network", "action": "close"}, "network": network, "source": source}),
+            "10.0.0.1:5000 → many, 9488 packets, 18976 bytes",
+        );
+    }
+
+    #[test]
+    fn sockets_are_told_by_where_they_are_or_what_for() {
+        let network = |transport: &str| json!({"transport": transport, "protocol_number": 255});
+        let at = json!({"ip": "::1", "port": 53});
+        check(json!({"event": {"category": "network", "action": "bind"}, "destination": at}), "at [::1]:53");
+        check(
+            json!({"event": {"category": "network", "action": "socket"}, "network": network("raw")}),
+            "raw, protocol 255",
         );
     }
 

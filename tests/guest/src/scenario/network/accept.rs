@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsRawFd as _;
 
 use io_uring::{opcode, types};
 use nix::sys::socket::accept;
@@ -85,7 +85,7 @@ fn preforked(_: &Stage) -> anyhow::Result<Expect> {
 fn by_socketcall(_: &Stage) -> anyhow::Result<Expect> {
     let (listener, client, ends) = connected(LOCALHOST)?;
     #[cfg(target_arch = "x86_64")]
-    let server = match sys::accept_by_socketcall(listener.as_fd()) {
+    let server = match sys::socketcall(5, [listener.as_raw_fd() as u32, 0, 0]) {
         Err(error) if error.raw_os_error() == Some(nix::libc::ENOSYS) => {
             return Err(Absent("this kernel runs no 32-bit programs").into());
         }

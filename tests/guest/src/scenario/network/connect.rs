@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use io_uring::{opcode, types};
@@ -187,18 +187,11 @@ fn repair(_: &Stage) -> anyhow::Result<Expect> {
 }
 
 fn multipath(_: &Stage) -> anyhow::Result<Expect> {
-    const IPPROTO_MPTCP: i32 = 262;
-    let socket = || match sys::tcp_socket(IPPROTO_MPTCP) {
-        Err(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
-            Err(anyhow::Error::from(Absent("this kernel has no MPTCP")))
-        }
-        made => Ok(made?),
-    };
-    let listener = socket()?;
+    let listener = mptcp_socket()?;
     nix::sys::socket::bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(8)?)?;
     let listener = TcpListener::from(listener);
-    let client = socket()?;
+    let client = mptcp_socket()?;
     connect(client.as_raw_fd(), &address(&listener)?)?;
     let client = TcpStream::from(client);
     let ends = Ends::of(&client)?;
@@ -211,7 +204,19 @@ fn multipath(_: &Stage) -> anyhow::Result<Expect> {
         .unseen(ends.server_closes(me(), bytes), why))
 }
 
-fn stream_socket() -> Result<TcpStream, Errno> {
+/// A socket of multipath TCP.
+pub(super) fn mptcp_socket() -> anyhow::Result<OwnedFd> {
+    const IPPROTO_MPTCP: i32 = 262;
+    match sys::socket(libc::AF_INET, libc::SOCK_STREAM, IPPROTO_MPTCP) {
+        Err(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
+            Err(Absent("this kernel has no MPTCP").into())
+        }
+        made => Ok(made?),
+    }
+}
+
+/// A TCP socket, not connected.
+pub(super) fn stream_socket() -> Result<TcpStream, Errno> {
     socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map(TcpStream::from)
 }
 

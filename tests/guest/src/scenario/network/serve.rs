@@ -111,7 +111,7 @@ fn passed(stage: &Stage) -> anyhow::Result<Expect> {
     Ok(of_server(stage, ends, child))
 }
 
-fn receive(socket: &UnixStream) -> anyhow::Result<TcpStream> {
+pub(super) fn receive(socket: &UnixStream) -> anyhow::Result<TcpStream> {
     let mut byte = [0];
     let mut space = nix::cmsg_space!([i32; 1]);
     let mut parts = [IoSliceMut::new(&mut byte)];
