@@ -109,24 +109,61 @@ static __always_inline void *emit__ring(u32 class)
 	}
 }
 
+/* The sensor looks in regularly; waking it for every record would cost more than the record. */
+static __always_inline u64 emit__wake(void *ring, u32 class)
+{
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > config.wake_bytes[class] ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void emit__fill(struct event_header *header, const struct emit_ticket *ticket, u32 kind,
+				       u32 class, u64 size)
+{
+	header->size = size;
+	header->kind = kind;
+	header->class_ = class;
+	header->cpu = ticket->cpu;
+	header->seq = ticket->seq;
+}
+
 /* Sends a record whose header is its first member; `kind` and `class` are constants. */
 static __always_inline void emit(struct event_header *header, u32 kind, u32 class, u64 size)
 {
 	void *ring = emit__ring(class);
 	struct emit_ticket ticket;
-	u64 flags;
 
 	if (!emit__take(&ticket, class))
 		return;
-	header->size = size;
-	header->kind = kind;
-	header->class_ = class;
-	header->cpu = ticket.cpu;
-	header->seq = ticket.seq;
-	/* The sensor looks in regularly; waking it for every record would cost more than the record. */
-	flags = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > config.wake_bytes[class] ?
-			BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-	emit__done(&ticket, bpf_ringbuf_output(ring, header, size, flags) != 0);
+	emit__fill(header, &ticket, kind, class, size);
+	emit__done(&ticket, bpf_ringbuf_output(ring, header, size, emit__wake(ring, class)) != 0);
+}
+
+/* Room in the ring for a record that is filled where it lies; NULL: there is none, which is counted. `size` is a constant. */
+static __always_inline void *emit__reserve(struct emit_ticket *ticket, u32 class, u64 size)
+{
+	void *room;
+
+	if (!emit__take(ticket, class))
+		return NULL;
+	room = bpf_ringbuf_reserve(emit__ring(class), size, 0);
+	if (!room)
+		emit__done(ticket, true);
+	return room;
+}
+
+/* Sends it; of the room the first `size` bytes mean something. */
+static __always_inline void emit__submit(struct emit_ticket *ticket, struct event_header *header, u32 kind, u32 class,
+					 u64 size)
+{
+	emit__fill(header, ticket, kind, class, size);
+	bpf_ringbuf_submit(header, emit__wake(emit__ring(class), class));
+	emit__done(ticket, false);
+}
+
+/* Gives it up, which is counted. */
+static __always_inline void emit__discard(struct emit_ticket *ticket, struct event_header *header)
+{
+	bpf_ringbuf_discard(header, BPF_RB_NO_WAKEUP);
+	emit__done(ticket, true);
 }
 
 #endif

@@ -37,6 +37,7 @@ enum event_kind {
 	EVENT_SETTING = 20,
 	EVENT_MEMORY = 21,
 	EVENT_MADE = 11,
+	EVENT_DNS = 14,
 };
 
 /* Every record starts with this. */
@@ -399,6 +400,31 @@ struct event_credentials {
 	__u32 reserved;
 };
 
+#define EVENT_DNS_MAX 4096	/* bytes of a message that are carried */
+
+/* Bits of event_dns.flags. */
+#define EVENT_DNS_ANSWER (1 << 0)	/* it came from the server; else it was sent there */
+#define EVENT_DNS_TCP (1 << 1)
+
+/*
+ * What a process sent to a DNS server, or got from it: a datagram, or a piece of a TCP stream. "Source" is the side
+ * that asks, whichever way it goes. After the fixed part come `len` bytes of `bytes`.
+ */
+struct event_dns {
+	struct event_header header;
+	struct event_task task;	/* the side that asks */
+	__u64 cookie;		/* of its socket */
+	__u8 source_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
+	__u8 destination_addr[16];
+	__u16 source_port;	/* host byte order */
+	__u16 destination_port;
+	__u32 flags;
+	__u32 bytes;		/* true length */
+	__u32 len;
+	__u32 stream;		/* TCP: the initial sequence number of this direction, which tells streams of one socket apart */
+	__u32 at;		/* TCP: how many bytes of the stream stand before these; UDP: length of each of several datagrams, or 0 */
+};
+
 /* Counters of one (class, CPU); only atomic adds touch them. One cache line. */
 #define EVENT_LEVELS 4
 struct event_counters {
@@ -415,6 +441,8 @@ enum event_hierarchy {
 	EVENT_HIERARCHY_MEMORY = 2,
 };
 
+#define EVENT_DNS_PORTS 8
+
 /* Fixed when the programs are loaded. */
 struct event_config {
 	__u64 confine_cgroup;		/* id of the only subtree that is seen; 0: everything is */
@@ -425,6 +453,7 @@ struct event_config {
 	__u32 wake_bytes[EVENT_N_CLASSES];	/* wake the reader when more than this waits in a ring */
 	__u32 host_mnt_ns;		/* the host's own mount namespace (its inode); 0: not known */
 	__u64 flow_idle_ns;		/* datagrams with a peer are one flow while they come closer together than this */
+	__u16 dns_ports[EVENT_DNS_PORTS];	/* where DNS servers listen; 0: no port */
 };
 
 /* Bits of the one value in `filter`: which of the filter maps have entries. */

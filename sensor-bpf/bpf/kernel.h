@@ -450,6 +450,8 @@ struct pt_regs {
 #define IPPROTO_AH 51
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_UDPLITE 136
+#define IPPROTO_UDP 17
+#define SOCK_RAW 3
 
 /* include/net/tcp_states.h */
 enum tcp_state {

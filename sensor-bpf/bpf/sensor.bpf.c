@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
 #include "bind.h"
+#include "dns.h"
 #include "load.h"
 #include "made.h"
 #include "process.h"
@@ -61,6 +62,30 @@ int flow_ended(struct __sk_buff *skb)
 SEC("iter/task_file")
 int flow_found(struct bpf_iter__task_file *ctx)
 { return flow__found(ctx->task, ctx->file); }
+
+SEC("cgroup/connect4")
+int dns_connects4(struct bpf_sock_addr *ctx)
+{ return dns__named_ip4(ctx, true); }
+
+SEC("cgroup/connect6")
+int dns_connects6(struct bpf_sock_addr *ctx)
+{ return dns__named_ip6(ctx, true); }
+
+SEC("cgroup/sendmsg4")
+int dns_sends4(struct bpf_sock_addr *ctx)
+{ return dns__named_ip4(ctx, false); }
+
+SEC("cgroup/sendmsg6")
+int dns_sends6(struct bpf_sock_addr *ctx)
+{ return dns__named_ip6(ctx, false); }
+
+SEC("cgroup_skb/egress")
+int dns_leaves(struct __sk_buff *skb)
+{ return dns__packet(skb, false); }
+
+SEC("cgroup_skb/ingress")
+int dns_arrives(struct __sk_buff *skb)
+{ return dns__packet(skb, true); }
 
 SEC("fexit/inet_accept")
 int BPF_PROG(socket_accepted, struct socket *listener, struct socket *accepted)

@@ -14,6 +14,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::probe::MAX_DNS_PORTS;
 use crate::record::PerClass;
 use crate::redact::{Redaction, RedactionError, Redactor};
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub spool_bytes: u64,
     /// Sizes of the rings, in bytes.
     pub ring_bytes: PerClass<u32>,
+    /// Where DNS servers listen: what goes to and comes from these ports is told as DNS.
+    pub dns_ports: Vec<u16>,
     /// The file that says which events are shipped; none: the built-in collection.
     pub collection: Option<PathBuf>,
     /// Whose records the kernel leaves out.
@@ -95,6 +98,7 @@ struct Written {
     process_ring_mb: u32,
     bulk_ring_mb: u32,
     file_ring_mb: u32,
+    dns_ports: Vec<u16>,
     collection: Option<PathBuf>,
     exclude_users: Vec<u32>,
     exclude_executables: Vec<PathBuf>,
@@ -195,6 +199,7 @@ impl Config {
                 ring("bulk_ring_mb", written.bulk_ring_mb)?,
                 ring("file_ring_mb", written.file_ring_mb)?,
             ],
+            dns_ports: ports(written.dns_ports)?,
             collection: written.collection,
             exclude: Exclude {
                 users: written.exclude_users,
@@ -227,6 +232,7 @@ impl Written {
             process_ring_mb: 8,
             bulk_ring_mb: 4,
             file_ring_mb: 4,
+            dns_ports: vec![53],
             collection: None,
             exclude_users: Vec::new(),
             exclude_executables: Vec::new(),
@@ -273,6 +279,17 @@ fn usable(redaction: Redaction) -> Result<Redaction, ConfigError> {
         }
         Err(error) => wrong("redact_patterns", redaction.patterns.len().to_string(), error.to_string()),
     }
+}
+
+fn ports(found: Vec<u16>) -> Result<Vec<u16>, ConfigError> {
+    if found.len() <= MAX_DNS_PORTS && !found.contains(&0) {
+        return Ok(found);
+    }
+    Err(ConfigError::Value {
+        key: "dns_ports",
+        found: format!("{found:?}"),
+        expected: format!("at most {MAX_DNS_PORTS} ports from 1 to 65535, such as [53, 5353]"),
+    })
 }
 
 fn loopback(text: String) -> Result<SocketAddr, ConfigError> {
@@ -350,6 +367,9 @@ mod tests {
             ("redact_without = [\"jwtt\"]", "jwt, private-key"),
             ("redact_patterns = [\"a(b\"]", "unclosed group"),
             ("redact = \"some\"", "redact"),
+            ("dns_ports = [53, 0]", "1 to 65535"),
+            ("dns_ports = [1, 2, 3, 4, 5, 6, 7, 8, 9]", "at most 8"),
+            ("dns_ports = [65536]", "dns_ports"),
             ("hash_max_mb = 0", "1 to 1024"),
             ("hash_mb_per_second = 0", "hash_mb_per_second"),
         ] {
@@ -377,6 +397,13 @@ mod tests {
         let hashing = load("hash_max_mb = 7", Flags::default()).unwrap().hashing.unwrap();
         assert_eq!((hashing.max_file_bytes, hashing.mib_per_second.get()), (7 << 20, 32));
         assert_eq!(load("hash = false", Flags::default()).unwrap().hashing, None);
+    }
+
+    #[test]
+    fn dns_is_looked_for_at_its_port_unless_others_are_named() {
+        assert_eq!(load("", Flags::default()).unwrap().dns_ports, [53]);
+        assert_eq!(load("dns_ports = [53, 5353]", Flags::default()).unwrap().dns_ports, [53, 5353]);
+        assert!(load("dns_ports = []", Flags::default()).unwrap().dns_ports.is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::record::{Body, Exit, Image, Record, Stdio};
 use crate::user::Names;
 
 mod credentials;
+mod dns;
 mod file;
 mod memory;
 mod program;
@@ -20,6 +21,8 @@ mod network;
 mod target;
 #[cfg(test)]
 mod tests;
+
+pub use dns::dns_rows;
 
 /// Whose records these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,9 @@ pub struct Origin {
     pub boot: BootId,
 }
 
-/// The event that a record becomes. `executable`: what the process runs that it is done to, if to one.
-pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Event {
+/// The event that a record becomes; `None` for a DNS message, of which [`crate::dns`] makes events. `executable`: what the
+/// process runs that it is done to, if to one.
+pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Option<Event> {
     let (kind, row) = match &record.body {
         Body::Fork(_) => (Kind::FORK, Row::default()),
         Body::Image(_) => (Kind::EXEC, Row::default()),
@@ -46,8 +50,9 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Event {
         Body::Credentials(changed) => (changed.action, credentials::row(changed)),
         Body::Setting(setting) => (Kind::SYSCTL, memory::setting_row(setting)),
         Body::Memory(memory) => (memory.action, memory::row(memory)),
+        Body::Dns(_) => return None,
     };
-    Event { time: record.time, kind, row }
+    Some(Event { time: record.time, kind, row })
 }
 
 /// All that is known of an image.

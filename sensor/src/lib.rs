@@ -8,6 +8,7 @@ pub mod clock;
 pub mod collection;
 pub mod config;
 pub mod container;
+pub mod dns;
 pub mod enrich;
 pub mod enroll;
 pub mod escape;

@@ -14,6 +14,7 @@ use wire::ledger::Ledger;
 use wire::time::{BootTime, Clock};
 
 use crate::account::{Account, Position, Start};
+use crate::dns::Dns;
 use crate::enrich::{self, Origin};
 use crate::escape::{self, Host, Watch};
 use crate::hash::{FileId, Request, Sha256, Skip};
@@ -25,6 +26,7 @@ use crate::user::Names;
 use announce::Announcer;
 
 mod announce;
+mod dns;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
@@ -63,6 +65,7 @@ pub struct Pipeline {
     escapes: Watch,
     table: Table,
     account: Account,
+    dns: Dns,
     critical: Sealer,
     bulk: Sealer,
     announcer: Announcer,
@@ -105,6 +108,7 @@ impl Pipeline {
             escapes: Watch::new(config.host),
             table: Table::new(config.limits),
             account: Account::new(config.start, now),
+            dns: Dns::default(),
             critical: Sealer::new(Lane::Critical, config.bounds),
             bulk: Sealer::new(Lane::Bulk, config.bounds),
             announcer: Announcer::default(),
@@ -157,12 +161,16 @@ impl Pipeline {
             self.account.dropped(lane, 1);
             return;
         }
+        if let Body::Dns(dns) = &record.body {
+            self.take_dns((lane, dns), record.time, names, now);
+            return;
+        }
         let target = match &record.body {
             Body::Target(target) => self.table.find(target.target),
             _ => None,
         };
         let executable = target.map(|node| self.table.executable(node)).unwrap_or_default();
-        let mut event = enrich::event(record, executable, self.origin);
+        let Some(mut event) = enrich::event(record, executable, self.origin) else { return };
         let sign = self.escape(record, node, &mut event, now);
         let ran = image.as_ref().filter(|image| image.just_executed).map(|_| record.time);
         let who = node.map(|node| Who { node, image: image.as_ref(), ran });
@@ -226,6 +234,7 @@ impl Pipeline {
     pub fn tick(&mut self, names: &Names, now: BootTime) {
         self.table.expire(now);
         self.account.settle(now);
+        self.expire_dns(names, now);
         let (lost, dropped) = self.losses();
         let more = (lost.saturating_sub(self.reported.lost), dropped.saturating_sub(self.reported.dropped));
         let waited = now.ns().saturating_sub(self.reported.at.ns()) >= LOSS_EVERY_NS;

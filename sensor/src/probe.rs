@@ -64,7 +64,12 @@ pub struct ProbeConfig {
     pub ring_bytes: PerClass<u32>,
     /// Datagrams that a socket and a peer exchange are one flow while they come closer together than this.
     pub flow_idle: Duration,
+    /// Where DNS servers listen; at most [`MAX_DNS_PORTS`] are looked at.
+    pub dns_ports: Vec<u16>,
 }
+
+/// How many ports of DNS servers the programs look at.
+pub const MAX_DNS_PORTS: usize = sensor_bpf::event::EVENT_DNS_PORTS as usize;
 
 impl Default for ProbeConfig {
     fn default() -> Self {
@@ -73,6 +78,7 @@ impl Default for ProbeConfig {
             cgroup: None,
             ring_bytes: [8 << 20, 4 << 20, 4 << 20],
             flow_idle: Duration::from_secs(30),
+            dns_ports: vec![53],
         }
     }
 }

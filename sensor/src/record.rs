@@ -8,6 +8,7 @@ use wire::time::BootTime;
 
 mod credentials;
 mod decode;
+mod dns;
 mod file;
 mod kernel;
 mod memory;
@@ -18,6 +19,7 @@ mod target;
 
 pub use credentials::{Credentials, Ids};
 pub use decode::RecordError;
+pub use dns::{Carrier, Dns, DnsEnds};
 pub use file::{Access, File};
 pub use kernel::{KernelAction, Program};
 pub use memory::Memory;
@@ -125,6 +127,8 @@ pub enum Body<'a> {
     Setting(Setting<'a>),
     /// Memory became code, or a file that is memory only was made.
     Memory(Memory<'a>),
+    /// A process asked a DNS server something, or got an answer.
+    Dns(Box<Dns<'a>>),
 }
 
 impl Body<'_> {
@@ -142,6 +146,7 @@ impl Body<'_> {
             Body::Credentials(changed) => Some(changed.task),
             Body::Setting(setting) => Some(setting.task),
             Body::Memory(memory) => Some(memory.task),
+            Body::Dns(dns) => Some(dns.ends.task),
         }
     }
 }

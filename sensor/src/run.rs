@@ -129,6 +129,7 @@ fn open_probe(config: &Config, collection: &Collection) -> Result<Probe, RunErro
         name: config.name.clone(),
         cgroup: config.cgroup.clone(),
         ring_bytes: config.ring_bytes,
+        dns_ports: config.dns_ports.clone(),
         ..ProbeConfig::default()
     })?;
     probe.set_filter(&exclude::filter(&config.exclude))?;

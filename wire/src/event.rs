@@ -14,6 +14,7 @@ use crate::time::BootTime;
 use crate::value::Value;
 
 mod escape;
+mod dns;
 mod file;
 mod kernel;
 mod network;
@@ -53,7 +54,9 @@ impl Kind {
 
     /// Every kind this version knows, by category.
     pub fn known() -> impl Iterator<Item = &'static KindInfo> {
-        [process::KINDS, file::KINDS, network::KINDS, kernel::KINDS, escape::KINDS, sensor::KINDS].into_iter().flatten()
+        [process::KINDS, file::KINDS, network::KINDS, dns::KINDS, kernel::KINDS, escape::KINDS, sensor::KINDS]
+            .into_iter()
+            .flatten()
     }
 
     /// What this version knows about it, if anything.

@@ -212,10 +212,15 @@ fields! {
     199 DestinationPackets "destination.packets" Uint Event, "Packets sent by the other side, on close.";
 
     // DNS.
-    200 DnsQuestionName "dns.question.name" Keyword Event, "The name asked for.";
+    200 DnsQuestionName "dns.question.name" Keyword Event, "The name asked for, in lower case, without a dot at its end.";
     201 DnsQuestionType "dns.question.type" Keyword Event, "A, AAAA, TXT, …";
-    202 DnsAnswers "dns.answers" KeywordList Event, "The answers, as text.";
+    202 DnsAnswers "dns.answers" KeywordList Event, "The answers, as text: addresses, names, …";
     203 DnsResponseCode "dns.response_code" Keyword Event, "NOERROR, NXDOMAIN, …";
+    204 DnsId "dns.id" Uint Event, "The message's number, by which an answer finds its query.";
+    205 DnsOpCode "dns.op_code" Keyword Event, "QUERY, UPDATE, NOTIFY, …";
+    206 DnsHeaderFlags "dns.header_flags" KeywordList Event, "AA, TC, RD, RA, AD, CD.";
+    207 DnsTruncated "dns.truncated" Bool Event, "Whether the message, or what is told of it, was cut by the sensor; TC says that the server did.";
+    208 DnsRepeats "dns.repeats" Uint Event, "How many messages like it this one stands for, where a process repeats itself.";
 
     // The kernel.
     220 KernelObjectName "kernel.object.name" Keyword Event, "The name of what was loaded into the kernel; of a mount the file system's type.";

@@ -29,7 +29,7 @@ fn task(pid: u32) -> Task {
 fn check_event(body: Body<'_>, kind: Kind, expected: Expect) {
     let at = Place { class: Class::Bulk, cpu: 0, seq: 0 };
     let origin = Origin { host: HostId::new(Uuid::from_u128(1)), boot: BootId::new(Uuid::from_u128(2)) };
-    let event = event(&Record { at, time: BootTime::from_ns(9), body }, b"", origin);
+    let event = event(&Record { at, time: BootTime::from_ns(9), body }, b"", origin).unwrap();
     assert_eq!((event.kind, event.time), (kind, BootTime::from_ns(9)));
     for (field, _) in event.row.iter() {
         assert!(

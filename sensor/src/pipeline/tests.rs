@@ -7,7 +7,7 @@ use wire::value::Value;
 
 use super::*;
 use crate::account::{Positions, SETTLE_NS};
-use crate::record::{Close, Connection, Exit, Fork, Role, Socket, Task, Transport};
+use crate::record::{Carrier, Close, Connection, Dns, DnsEnds, Exit, Fork, Role, Socket, Task, Transport};
 use crate::redact::Redaction;
 
 fn at(ms: u64) -> BootTime {
@@ -61,6 +61,15 @@ fn connect(seq: u64, task: Task) -> Record<'static> {
         many: false,
     };
     record(Class::Bulk, seq, Body::Connection(body))
+}
+
+/// A query for the name x.
+const ASKED: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";
+
+fn dns(task: Task, carrier: Carrier, payload: &[u8]) -> Body<'_> {
+    let any = ([127, 0, 0, 1], 53).into();
+    let ends = DnsEnds { task, cookie: 1, source: any, destination: any };
+    Body::Dns(Box::new(Dns { ends, is_answer: false, carrier, n_bytes: payload.len() as u32, payload }))
 }
 
 /// What waits, sealed and read; the equation is checked at every boundary.
@@ -158,6 +167,44 @@ fn a_bulk_record_that_overtook_its_process_is_early() {
     assert!(pipeline.is_early(&connection));
     pipeline.seed(&image(task(2, 2)), at(0));
     assert!(!pipeline.is_early(&connection));
+}
+
+#[test]
+fn dns_messages_are_events_of_who_asks_and_repeats_are_merged() {
+    let mut pipeline = pipeline(Start::Fresh, 100);
+    let names = Names::default();
+    pipeline.seed(&image(task(1, 1)), at(0));
+    let udp = Carrier::Udp { each_bytes: 0 };
+    for seq in 0..10 {
+        pipeline.take(&record(Class::Bulk, seq, dns(task(1, 1), udp, ASKED)), &names, at(seq));
+    }
+    let framed = [b"\0\x13", ASKED].concat();
+    let pieces = [&framed[..5], &framed[5..], b"\0\x13?"];
+    for (seq, (place, piece)) in (10..).zip([0, 5, 21].into_iter().zip(pieces)) {
+        let tcp = Carrier::Tcp { isn: 1, at: place };
+        pipeline.take(&record(Class::Bulk, seq, dns(task(1, 1), tcp, piece)), &names, at(seq));
+    }
+    pipeline.tick(&names, at(2_000));
+    pipeline.finish(&names, at(2_001));
+    let told = batches(&mut pipeline, at(2_002));
+    let mut repeats = Vec::new();
+    for (_, batch) in &told {
+        assert!(kinds(batch).iter().all(|kind| *kind == Kind::DNS_QUERY));
+        for n in 0..batch.n_events() {
+            let (event, subject) = batch.event(n).unwrap().unwrap();
+            repeats.push(event.row.get(Field::DnsRepeats).cloned());
+            let subject = batch.subject(subject.unwrap()).unwrap().unwrap();
+            assert_eq!(subject.row.get(Field::ProcessExecutable), Some(&Value::from("/bin/x")));
+        }
+    }
+    // The first datagram, that over TCP, what stands for nine datagrams, and what never ended.
+    assert_eq!(repeats, [None, None, Some(Value::Uint(9)), None]);
+    let ledger = pipeline.ledger(Lane::Bulk);
+    assert_eq!(
+        (ledger.generated, ledger.merged),
+        (15, 11),
+        "13 records, and two events that came of time passing"
+    );
 }
 
 #[test]
@@ -264,7 +311,7 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let record = (any::<bool>(), 0..2u32, 0..12u64, 0..5u8, 0..9u32, 0..9u32).prop_map(
+    let record = (any::<bool>(), 0..2u32, 0..12u64, 0..7u8, 0..9u32, 0..9u32).prop_map(
         |(class, cpu, skip, what, a, b)| Step::Record {
             class,
             cpu,
@@ -303,6 +350,8 @@ proptest! {
                         1 => Body::Image(Box::new(image(one))),
                         2 => Body::Exit(Exit { task: one, code: 0, signal: 0, duration_ns: 0 }),
                         3 => connect(0, one).body,
+                        4 => dns(one, Carrier::Udp { each_bytes: 4 * b }, &ASKED[..ASKED.len() - a as usize]),
+                        5 => dns(one, Carrier::Tcp { isn: a % 2, at: b }, &ASKED[..2 * a as usize]),
                         _ => Body::Close(Close {
                             role: Role::Accept, task: one, socket: socket(), source_bytes: 0, destination_bytes: 0,
                             source_packets: 0, destination_packets: 0, many: false,

@@ -3,10 +3,12 @@
 //! In a hybrid layout every task stands at the root of the v2 hierarchy, so the pids or memory
 //! controller's is read there.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sensor_bpf::event::{EVENT_HIERARCHY_MEMORY, EVENT_HIERARCHY_PIDS, EVENT_HIERARCHY_V2};
 
 use super::ProbeError;
@@ -53,6 +55,22 @@ pub(super) fn v2_root() -> Result<PathBuf, ProbeError> {
         path: "/sys/fs/cgroup".into(),
         why: "the unified hierarchy (cgroup2) is mounted nowhere; mount it: mount -t cgroup2 none /sys/fs/cgroup".into(),
     })
+}
+
+/// The root of the unified hierarchy where it is mounted nowhere, as on hosts of the v1 layout alone: it is there all the
+/// same, and all sockets belong to its root. It is mounted for a moment.
+pub(super) fn v2_root_unmounted() -> io::Result<File> {
+    let at = std::env::temp_dir().join(format!("vedette-cgroup2-{}", std::process::id()));
+    fs::create_dir(&at)?;
+    let found = mount(Some("none"), &at, Some("cgroup2"), MsFlags::empty(), None::<&str>)
+        .map_err(io::Error::from)
+        .and_then(|()| {
+            let root = File::open(&at);
+            umount2(&at, MntFlags::MNT_DETACH)?;
+            root
+        });
+    fs::remove_dir(&at)?;
+    found
 }
 
 /// The hierarchy that records are told from.
@@ -149,5 +167,21 @@ mod tests {
         let found = holding(&mounts, Path::new("/sys/fs/cgroup/unified/x")).map(|mount| mount.hierarchy);
         assert_eq!(found, Some(Hierarchy::V2));
         assert!(holding(&mounts, Path::new("/sys/fs/cgroup/systemd/x")).is_none());
+    }
+
+    #[test]
+    fn a_hierarchy_that_is_mounted_nowhere_has_the_same_root() {
+        let Ok(mounted) = v2_root()
+            .and_then(|path| fs::metadata(&path).map_err(|source| ProbeError::Folder { path, source }))
+        else {
+            return;
+        };
+        // Only root may mount; kernel tests run as root.
+        if let Ok(root) = v2_root_unmounted() {
+            assert_eq!(root.metadata().expect("it is open").ino(), mounted.ino());
+            let left =
+                mounts().into_iter().any(|mount| mount.at.to_string_lossy().contains("vedette-cgroup2-"));
+            assert!(!left, "it is still mounted");
+        }
     }
 }

@@ -32,6 +32,8 @@ pub enum HookKind {
     Settings,
     /// What becomes of the sockets of a control group (`cgroup/sock_create`, `post_bind4`, …), at the root of cgroup v2.
     Socket,
+    /// Addresses that processes of a control group name to a socket (`cgroup/connect4`), at the same root.
+    Address,
     /// An iterator, run when its file is read.
     Iterator,
 }
@@ -51,6 +53,7 @@ impl Hook {
             HookKind::Packets => "cgroup_skb",
             HookKind::Settings => "cgroup",
             HookKind::Socket => "cgroup",
+            HookKind::Address => "cgroup",
             HookKind::Iterator => "iter",
         };
         format!("{kind}/{}", self.place)
@@ -61,7 +64,7 @@ impl Hook {
         let name = match self.kind {
             HookKind::Tracepoint => format!("\0btf_trace_{}\0", self.place),
             HookKind::Entry | HookKind::Return => format!("\0{}\0", self.place),
-            HookKind::Packets | HookKind::Settings | HookKind::Socket => return true,
+            HookKind::Packets | HookKind::Settings | HookKind::Socket | HookKind::Address => return true,
             HookKind::Iterator => format!("\0bpf_iter_{}\0", self.place),
         };
         memmem::find(btf, name.as_bytes()).is_some()

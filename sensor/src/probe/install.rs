@@ -7,12 +7,12 @@ use std::os::fd::AsFd as _;
 use aya::maps::{Array, Map};
 use aya::programs::links::FdLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSysctl, FEntry, FExit,
-    Iter, Program, ProgramError,
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, CgroupSysctl,
+    FEntry, FExit, Iter, Program, ProgramError,
 };
 use aya::util::nr_cpus;
 use aya::{Btf, Ebpf, EbpfLoader};
-use sensor_bpf::event::{EVENT_N_CLASSES, event_config};
+use sensor_bpf::event::{EVENT_DNS_PORTS, EVENT_N_CLASSES, event_config};
 use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
@@ -64,6 +64,7 @@ impl Plan {
                 wake_bytes: ring_bytes.map(|bytes| bytes / 8),
                 host_mnt_ns: host::host_namespaces().mnt,
                 flow_idle_ns: u64::try_from(config.flow_idle.as_nanos()).unwrap_or(u64::MAX),
+                dns_ports: ports(&config.dns_ports),
             },
             n_cpus,
             ring_bytes,
@@ -94,6 +95,13 @@ impl Plan {
             .load(self.object)
             .map_err(|source| ProbeError::Load { source: Box::new(source) })
     }
+}
+
+/// As the programs have them: as many as there is room for.
+fn ports(given: &[u16]) -> [u16; EVENT_DNS_PORTS as usize] {
+    let mut ports = [0; EVENT_DNS_PORTS as usize];
+    ports.iter_mut().zip(given).for_each(|(to, from)| *to = *from);
+    ports
 }
 
 /// The kernel's type information.
@@ -151,6 +159,7 @@ impl<'a> Loader<'a> {
             HookKind::Packets => <&mut CgroupSkb>::try_from(program)?.load(),
             HookKind::Settings => <&mut CgroupSysctl>::try_from(program)?.load(),
             HookKind::Socket => <&mut CgroupSock>::try_from(program)?.load(),
+            HookKind::Address => <&mut CgroupSockAddr>::try_from(program)?.load(),
             HookKind::Iterator => <&mut Iter>::try_from(program)?.load(hook.place, self.btf),
         }
     }
@@ -184,6 +193,14 @@ impl<'a> Loader<'a> {
             Some((program, source)) => Err(ProbeError::Program { program, source: Box::new(source) }),
             None => Err(ProbeError::Sight { name: sight.name }),
         }
+    }
+}
+
+/// The control group of which all others are part.
+fn root() -> Result<File, ProbeError> {
+    match cgroup::v2_root() {
+        Ok(path) => File::open(&path).map_err(|source| ProbeError::Folder { path, source }),
+        Err(absent) => cgroup::v2_root_unmounted().map_err(|_| absent),
     }
 }
 
@@ -235,7 +252,7 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, pins: &Pins) -> Result<(), ProbeError> {
             program.take_link(id).map_err(refused)?.into()
         }
         Program::CgroupSock(program) => {
-            let id = program.attach(v2_root()?, CgroupAttachMode::Single).map_err(refused)?;
+            let id = program.attach(root()?, CgroupAttachMode::Single).map_err(refused)?;
             program.take_link(id).map_err(refused)?.try_into().map_err(not_kept)?
         }
         Program::CgroupSkb(program) => {
@@ -243,11 +260,16 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, pins: &Pins) -> Result<(), ProbeError> {
                 "ingress" => CgroupSkbAttachType::Ingress,
                 _ => CgroupSkbAttachType::Egress,
             };
-            let id = program.attach(v2_root()?, direction, CgroupAttachMode::Single).map_err(refused)?;
+            // Links stand beside those of others, whatever the mode says.
+            let id = program.attach(root()?, direction, CgroupAttachMode::Single).map_err(refused)?;
+            program.take_link(id).map_err(refused)?.try_into().map_err(not_kept)?
+        }
+        Program::CgroupSockAddr(program) => {
+            let id = program.attach(root()?, CgroupAttachMode::Single).map_err(refused)?;
             program.take_link(id).map_err(refused)?.try_into().map_err(not_kept)?
         }
         Program::CgroupSysctl(program) => {
-            let root = v2_root()?;
+            let root = root()?;
             let link = pins.link_path(hook);
             let program = program.fd().map_err(refused)?;
             return sys::pin_cgroup_link(program.as_fd(), root.as_fd(), sys::CGROUP_SYSCTL, &link)
@@ -261,10 +283,4 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, pins: &Pins) -> Result<(), ProbeError> {
     };
     let path = pins.link_path(hook);
     link.pin(&path).map(drop).map_err(|source| ProbeError::Pin { path, source: Box::new(source) })
-}
-
-/// The directory that all sockets are below.
-fn v2_root() -> Result<File, ProbeError> {
-    let root = cgroup::v2_root()?;
-    File::open(&root).map_err(|source| ProbeError::Folder { path: root, source })
 }

@@ -7,6 +7,7 @@
 
 use super::hook::Hook;
 
+mod dns;
 mod file;
 mod kernel;
 mod network;
@@ -42,7 +43,7 @@ impl Sight {
     /// Every sight, in the order in which their programs are attached: what consumes before what produces, so that a
     /// process is not seen to end before it could be seen to begin.
     pub fn all() -> impl Iterator<Item = &'static Sight> {
-        [process::SIGHTS, network::SIGHTS, file::SIGHTS, kernel::SIGHTS].into_iter().flatten()
+        [process::SIGHTS, network::SIGHTS, dns::SIGHTS, file::SIGHTS, kernel::SIGHTS].into_iter().flatten()
     }
 
     /// Which of its ways is the first whose programs are all there.

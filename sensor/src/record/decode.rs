@@ -6,8 +6,8 @@ use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Credentials, Exit, File, Fork, Image, KernelAction, Made, Memory, Move,
-    Namespaces, Place, Record, Setting, Stdio, Target, Task,
+    Body, Class, Close, Connection, Credentials, Dns, Exit, File, Fork, Image, KernelAction, Made, Memory,
+    Move, Namespaces, Place, Record, Setting, Stdio, Target, Task,
 };
 
 /// Bytes that are no record of this version.
@@ -78,6 +78,7 @@ impl<'a> Body<'a> {
             event::EVENT_CREDENTIALS => Credentials::decode(bytes).map(|it| Self::Credentials(Box::new(it))),
             event::EVENT_SETTING => Setting::decode(bytes).map(Self::Setting),
             event::EVENT_MEMORY => Memory::decode(bytes).map(Self::Memory),
+            event::EVENT_DNS => Dns::decode(bytes).map(|it| Self::Dns(Box::new(it))),
             _ => Err(RecordError::Kind(kind)),
         }
     }
@@ -247,7 +248,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_or_fail_without_panic(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..512),
-            kind in 0u16..13,
+            kind in 0u16..24,
             class in 0u16..4,
         ) {
             // Most random bytes would stop at the header: give them one that leads on.

@@ -182,6 +182,7 @@ impl Sensor {
     pub(super) fn stop(&mut self) -> Result<(), RunError> {
         let now = boot_time()?;
         self.intake.finish(&mut self.probe, &mut self.pipeline, self.users.names(), now);
+        self.pipeline.finish(self.users.names(), now);
         self.tell(Kind::SENSOR_STOPPED, "told to stop", now);
         self.pipeline.seal_all(self.users.names(), now);
         self.outlet.ship(&mut self.pipeline);

@@ -125,6 +125,7 @@ impl Sensor {
 
     fn report(&mut self, now: BootTime) {
         counter!("sensor_image_redacted_total").absolute(self.pipeline.n_redacted());
+        counter!("sensor_dns_stream_given_up_total").absolute(self.pipeline.n_dns_given_up());
         let counts = self.pipeline.table().hashes().counts();
         counter!("sensor_hash_made_total").absolute(counts.hashed);
         for (skip, n) in Skip::ALL.into_iter().zip(counts.skipped) {

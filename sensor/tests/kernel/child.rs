@@ -60,6 +60,10 @@ fn child() {
             let n_sockets = words.next().unwrap().parse().unwrap();
             crate::flow::send_to_many(n_sockets, words.next().unwrap().parse().unwrap());
         }
+        "ask" => {
+            let mut next = || words.next().unwrap();
+            crate::dns::ask(next(), next(), next());
+        }
         "unshare" => crate::place::move_away(),
         "mount" => crate::place::mount_at(words.next().unwrap()),
         "setuid" => crate::place::give_up_root(),

@@ -11,6 +11,8 @@ mod bind;
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod collection;
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod dns;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod executable;
 #[expect(clippy::unwrap_used, reason = "tests")]
