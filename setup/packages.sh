@@ -24,6 +24,9 @@ test_needs() {
 file:/usr/bin/python3  python3
 command:pgrep       procps
 file:/bin/busybox   busybox-static
+command:podman      podman
+command:runc        runc
+command:containerd  containerd
 EOF
     # The kernels that are tried are those of x86_64.
     [ "$(uname -m)" != x86_64 ] || echo 'command:qemu-system-x86_64  qemu-system-x86'

@@ -38,6 +38,7 @@ enum event_kind {
 	EVENT_MEMORY = 21,
 	EVENT_MADE = 11,
 	EVENT_DNS = 14,
+	EVENT_POPULATED = 16,
 };
 
 /* Every record starts with this. */
@@ -423,6 +424,20 @@ struct event_dns {
 	__u32 len;
 	__u32 stream;		/* TCP: the initial sequence number of this direction, which tells streams of one socket apart */
 	__u32 at;		/* TCP: how many bytes of the stream stand before these; UDP: length of each of several datagrams, or 0 */
+};
+
+/*
+ * A control group that is named as runtimes name those of their containers got its first process, or lost its last one;
+ * groups below it count. After the fixed part comes its path, as long as path_len says.
+ */
+struct event_populated {
+	struct event_header header;
+	__u64 cgroup_id;
+	__u32 populated;	/* 0: it is empty now */
+	__u32 by_mnt_ns;	/* the mount namespace of the current task: of who put the first process there */
+	__u16 path_len;
+	__u16 truncated;	/* the path is not whole */
+	__u32 reserved;
 };
 
 /* Counters of one (class, CPU); only atomic adds touch them. One cache line. */

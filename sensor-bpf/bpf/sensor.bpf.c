@@ -2,6 +2,7 @@
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
 #include "bind.h"
 #include "dns.h"
+#include "container.h"
 #include "load.h"
 #include "made.h"
 #include "process.h"
@@ -13,6 +14,10 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 { return process__forked(parent, child); }
+
+SEC("tp_btf/cgroup_notify_populated")
+int BPF_PROG(container_populated, struct cgroup *cgroup, const char *path, int populated)
+{ return container__populated(cgroup, populated); }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_tid, struct linux_binprm *bprm)

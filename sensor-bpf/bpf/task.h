@@ -51,10 +51,9 @@ static __always_inline u64 task__cgroup_id(struct task_struct *task)
 	return BPF_CORE_READ(cgroup, kn, id);
 }
 
-/* Whether the task is in the group with this id, or in one below it. */
-static __always_inline bool task__is_below(struct task_struct *task, u32 hierarchy, u64 id)
+/* Whether it is the group with this id, or one below it. */
+static __always_inline bool task__group_is_below(struct cgroup *cgroup, u64 id)
 {
-	struct cgroup *cgroup = task__cgroup(task, hierarchy);
 	struct cgroup_subsys_state *css;
 
 	for (int i = 0; i < CGROUP_LEVELS && cgroup; i++) {
@@ -67,6 +66,12 @@ static __always_inline bool task__is_below(struct task_struct *task, u32 hierarc
 		cgroup = BPF_CORE_READ(css, cgroup);
 	}
 	return false;
+}
+
+/* Whether the task is in the group with this id, or in one below it. */
+static __always_inline bool task__is_below(struct task_struct *task, u32 hierarchy, u64 id)
+{
+	return task__group_is_below(task__cgroup(task, hierarchy), id);
 }
 
 static __always_inline void task__fill_rights(struct event_image *dst, struct task_struct *task)

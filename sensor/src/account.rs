@@ -153,7 +153,7 @@ impl Account {
         self.lane(lane).dropped += n;
     }
 
-    /// Books records that went into another record's event.
+    /// Books records that went into another record's event, or that only told where the sensor stands.
     pub fn merged(&mut self, lane: Lane, n: u64) {
         self.lane(lane).merged += n;
     }

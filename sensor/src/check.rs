@@ -1,6 +1,7 @@
 //! `vedette-sensor check`: what this kernel allows, and what cannot be seen on it.
 
 mod collection;
+mod containers;
 
 pub use collection::{CollectionReport, LineReport, Taken};
 
@@ -9,6 +10,7 @@ use std::fmt;
 use nix::sys::utsname::uname;
 use serde::Serialize;
 
+use crate::container::resolver::Source;
 use crate::probe::cgroup::{self, Hierarchy};
 use crate::probe::sight::Sight;
 use crate::probe::{self, KernelVersion, Trial};
@@ -22,6 +24,8 @@ pub struct Report {
     pub needs: Vec<Row>,
     /// What can be seen, one row each.
     pub sights: Vec<Row>,
+    /// Whether containers have names.
+    pub containers: Row,
     /// Which control-group hierarchy says where a process belongs.
     pub cgroup: &'static str,
     /// What cannot be seen here, one sentence each.
@@ -51,17 +55,19 @@ pub struct Row {
 
 impl Report {
     /// Looks at this machine. As root every program is tried in the kernel (loaded, not attached);
-    /// else only the kernel's description of itself is read.
-    pub fn gather() -> Self {
+    /// else only the kernel's description of itself is read. These sources are asked whether they answer.
+    pub fn gather(sources: &[Source]) -> Self {
         let version = probe::kernel_version();
         let needs = probe::needs().into_iter().map(Row::from).collect::<Vec<_>>();
         let sights = sight_rows();
         let hierarchy = cgroup::reported();
+        let containers = containers::row(sources);
         Self {
             kernel: uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default(),
-            blind: blind_spots(version, &sights),
+            blind: blind_spots(version, sights.iter().chain([&containers])),
             needs,
             sights,
+            containers,
             cgroup: match hierarchy {
                 Hierarchy::V2 => "cgroup v2",
                 Hierarchy::Pids => "cgroup v1, pids controller",
@@ -79,7 +85,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel {}, control groups from {}\n", self.kernel, self.cgroup)?;
-        let rows = || self.needs.iter().chain(&self.sights);
+        let rows = || self.needs.iter().chain(&self.sights).chain([&self.containers]);
         let width = rows().map(|row| row.name.len()).max().unwrap_or(0);
         // What stands in the way of everything is said once.
         let mut said = "";
@@ -162,8 +168,8 @@ fn unseen(sight: &'static Sight) -> Row {
 }
 
 /// What no event tells of here. What no kernel shows to this version stands in the README.
-fn blind_spots(version: Option<KernelVersion>, sights: &[Row]) -> Vec<String> {
-    let blind = sights.iter().map(|row| row.blind.clone()).filter(|blind| !blind.is_empty());
+fn blind_spots<'a>(version: Option<KernelVersion>, rows: impl Iterator<Item = &'a Row>) -> Vec<String> {
+    let blind = rows.map(|row| row.blind.clone()).filter(|blind| !blind.is_empty());
     let mut blind: Vec<String> = blind.collect();
     blind.dedup();
     blind.push("connections that MPTCP sockets accept, and protocols other than TCP".into());
@@ -190,9 +196,12 @@ mod tests {
     #[test]
     fn what_is_not_seen_is_told_with_what_it_costs() {
         let new = Some(KernelVersion { major: 6, minor: 1 });
-        let n_always = blind_spots(new, &rows(true)).len();
-        assert_eq!(blind_spots(new, &rows(false)).len(), n_always + Sight::all().count());
-        assert_eq!(blind_spots(Some(KernelVersion { major: 5, minor: 10 }), &rows(true)).len(), n_always + 1);
+        let n_always = blind_spots(new, rows(true).iter()).len();
+        assert_eq!(blind_spots(new, rows(false).iter()).len(), n_always + Sight::all().count());
+        assert_eq!(
+            blind_spots(Some(KernelVersion { major: 5, minor: 10 }), rows(true).iter()).len(),
+            n_always + 1
+        );
     }
 
     #[test]
@@ -217,6 +226,7 @@ mod tests {
             kernel: "6.1".into(),
             needs: vec![],
             sights: rows(true),
+            containers: containers::row(&[]),
             cgroup: "cgroup v2",
             blind: vec![],
         };

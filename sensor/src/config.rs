@@ -15,6 +15,7 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::probe::MAX_DNS_PORTS;
+use crate::container::resolver::{Source, SourceError};
 use crate::record::PerClass;
 use crate::redact::{Redaction, RedactionError, Redactor};
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub redaction: Redaction,
     /// Which executables are hashed; none: none.
     pub hashing: Option<Hashing>,
+    /// Who is asked for the names of containers, in this order; nobody: they have none.
+    pub container_sources: Vec<Source>,
     /// Where `/metrics` is served, without a password: a loopback address. None: nowhere.
     pub metrics: Option<SocketAddr>,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
@@ -109,6 +112,8 @@ struct Written {
     hash: bool,
     hash_max_mb: u32,
     hash_mb_per_second: u32,
+    container_names: bool,
+    container_sources: Vec<String>,
     metrics: Option<String>,
     log: String,
     log_format: LogFormat,
@@ -116,6 +121,8 @@ struct Written {
 
 /// The prefix of the variables that stand for keys of the file: `VEDETTE_SENSOR_SPOOL_MB`.
 const PREFIX: &str = "VEDETTE_SENSOR_";
+/// The most sources of containers' names.
+const MAX_SOURCES: usize = 32;
 /// The name of a sensor that sees all of the host.
 const NAME: &str = "sensor";
 
@@ -212,6 +219,10 @@ impl Config {
                 patterns: written.redact_patterns,
             })?,
             hashing: written.hash.then_some(Hashing { max_file_bytes, mib_per_second }),
+            container_sources: match written.container_names {
+                true => sources(written.container_sources)?,
+                false => Vec::new(),
+            },
             metrics: written.metrics.map(loopback).transpose()?,
             log: written.log,
             log_format: written.log_format,
@@ -243,6 +254,8 @@ impl Written {
             hash: true,
             hash_max_mb: 64,
             hash_mb_per_second: 32,
+            container_names: true,
+            container_sources: Source::defaults().iter().map(Source::to_string).collect(),
             metrics: None,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -290,6 +303,16 @@ fn ports(found: Vec<u16>) -> Result<Vec<u16>, ConfigError> {
         found: format!("{found:?}"),
         expected: format!("at most {MAX_DNS_PORTS} ports from 1 to 65535, such as [53, 5353]"),
     })
+}
+
+/// The sources that are named; a runtime has a socket or two.
+fn sources(texts: Vec<String>) -> Result<Vec<Source>, ConfigError> {
+    let wrong = |found, expected| ConfigError::Value { key: "container_sources", found, expected };
+    if texts.len() > MAX_SOURCES {
+        return Err(wrong(texts.len().to_string(), format!("at most {MAX_SOURCES} of them")));
+    }
+    let read = |text: String| text.parse().map_err(|error: SourceError| wrong(text, error.wanted()));
+    texts.into_iter().map(read).collect()
 }
 
 fn loopback(text: String) -> Result<SocketAddr, ConfigError> {
@@ -372,6 +395,7 @@ mod tests {
             ("dns_ports = [65536]", "dns_ports"),
             ("hash_max_mb = 0", "1 to 1024"),
             ("hash_mb_per_second = 0", "hash_mb_per_second"),
+            ("container_sources = [\"/run/docker.sock\"]", "docker:/run/docker.sock"),
         ] {
             let error = load(toml, Flags::default()).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
@@ -404,6 +428,15 @@ mod tests {
         assert_eq!(load("", Flags::default()).unwrap().dns_ports, [53]);
         assert_eq!(load("dns_ports = [53, 5353]", Flags::default()).unwrap().dns_ports, [53, 5353]);
         assert!(load("dns_ports = []", Flags::default()).unwrap().dns_ports.is_empty());
+    }
+
+    #[test]
+    fn containers_are_named_unless_that_is_switched_off() {
+        let sources = |toml: &str| load(toml, Flags::default()).unwrap().container_sources;
+        assert_eq!(sources(""), Source::defaults());
+        assert_eq!(sources("container_names = false"), []);
+        let own = "container_sources = [\"containerd:/run/k0s/containerd.sock\"]";
+        assert_eq!(sources(own), ["containerd:/run/k0s/containerd.sock".parse().unwrap()]);
     }
 
     #[test]

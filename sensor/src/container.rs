@@ -1,13 +1,18 @@
-//! Which container a control group's path belongs to.
+//! Which container a control group's path belongs to, when it lives, and what its runtime calls it.
 //!
-//! Pure. Runtimes tell their containers apart by nothing the kernel knows, except that each gets a
+//! Pure, but for [`resolver`], which asks runtimes. Runtimes tell their containers apart by nothing the kernel knows, except that each gets a
 //! control group of its own whose name holds the container's id. Whoever may make control groups
 //! (root, or a user in a delegated subtree) can make such names too, so this is a label and never
 //! decides a verdict.
 
+use std::fmt;
+
 use wire::value::Value;
 
 mod component;
+pub mod names;
+pub mod resolver;
+pub mod running;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
@@ -22,6 +27,10 @@ pub struct Container<'a> {
     /// The uid of the Kubernetes pod it is part of.
     pub pod_uid: Option<String>,
 }
+
+/// An id as runtimes give it to their containers: 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id([u8; 32]);
 
 /// What runs a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +69,35 @@ impl From<Runtime> for Value {
     }
 }
 
+impl Runtime {
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Docker, Self::Podman, Self::Containerd, Self::CriO, Self::Lxc, Self::Nspawn];
+        all.into_iter().find(|runtime| runtime.name() == name)
+    }
+}
+
+impl Id {
+    /// Reads it; `None` for names, which lxc and systemd-nspawn give.
+    pub fn parse(id: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let is_lower = id.iter().all(|b| !b.is_ascii_uppercase());
+        (is_lower && hex::decode_to_slice(id, &mut bytes).is_ok()).then_some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl<'a> Container<'a> {
     /// The innermost container that the path lies in; `None` on the host itself, which includes the
     /// monitors that runtimes keep beside their containers.
@@ -81,5 +119,15 @@ impl<'a> Container<'a> {
         }
         let (id, runtime) = found?;
         Some(Self { id, runtime, pod_uid })
+    }
+
+    /// The container whose own group this is; `None` for the groups that it made within.
+    pub fn of_group(cgroup: &'a [u8]) -> Option<Self> {
+        let mut outward = cgroup.rsplit(|b| *b == b'/').filter(|part| !part.is_empty());
+        let (part, inside) = (outward.next()?, outward.next().unwrap_or_default());
+        match component::parse(part, inside) {
+            component::Part::Container { .. } => Self::of(cgroup),
+            component::Part::Other => None,
+        }
     }
 }

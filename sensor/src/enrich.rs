@@ -12,6 +12,7 @@ use crate::container::Container;
 use crate::record::{Body, Exit, Image, Record, Stdio};
 use crate::user::Names;
 
+mod container;
 mod credentials;
 mod dns;
 mod file;
@@ -23,6 +24,8 @@ mod target;
 mod tests;
 
 pub use dns::dns_rows;
+
+pub use container::{names, set_container};
 
 /// Whose records these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Option<E
         Body::Setting(setting) => (Kind::SYSCTL, memory::setting_row(setting)),
         Body::Memory(memory) => (memory.action, memory::row(memory)),
         Body::Dns(_) => return None,
+        Body::Populated(group) if group.is_populated => (Kind::CONTAINER_START, Row::default()),
+        Body::Populated(_) => (Kind::CONTAINER_STOP, Row::default()),
     };
     Some(Event { time: record.time, kind, row })
 }
@@ -106,7 +111,9 @@ pub fn subject(image: &Image<'_>, names: &Names) -> Row {
             row.set(field, name);
         }
     }
-    set_container(&mut row, image.cgroup);
+    if let Some(container) = Container::of(image.cgroup) {
+        set_container(&mut row, &container);
+    }
     row
 }
 
@@ -134,17 +141,6 @@ fn set_args(row: &mut Row, image: &Image<'_>) {
     let all = Bytes::copy_from_slice(image.args.strip_suffix(&[0]).unwrap_or(image.args));
     let args = all.split(|b| *b == 0).map(|arg| all.slice_ref(arg)).collect();
     row.set(Field::ProcessArgs, Value::List(args));
-}
-
-fn set_container(row: &mut Row, cgroup: &[u8]) {
-    let Some(container) = Container::of(cgroup) else { return };
-    row.set(Field::ContainerId, Bytes::copy_from_slice(container.id));
-    if let Some(runtime) = container.runtime {
-        row.set(Field::ContainerRuntime, runtime);
-    }
-    if let Some(uid) = container.pod_uid {
-        row.set(Field::KubernetesPodUid, Bytes::from(uid));
-    }
 }
 
 fn stdio_name(kind: Stdio) -> Option<&'static str> {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use vedette_sensor::check::{CollectionReport, Report};
 use vedette_sensor::config::{Config, Flags, LogFormat};
+use vedette_sensor::container::resolver::Source;
 use vedette_sensor::enroll::EnrollArgs;
 use vedette_sensor::probe::Probe;
 use vedette_sensor::{collection, home, manual, run};
@@ -54,6 +55,9 @@ struct CheckFlags {
     /// one. Exit code 1 when a query is refused.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     collection: Option<Option<PathBuf>>,
+    /// The file with the settings, as for run: which runtimes are asked for the names of containers.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How the findings are written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -94,7 +98,10 @@ fn main() -> ExitCode {
         Command::Run(flags) => watch(&flags),
         Command::Enroll(flags) => enroll(flags),
         Command::Check(flags) => match &flags.collection {
-            None => return check(&Report::gather(), Report::is_usable, flags.output),
+            None => match sources(flags.config) {
+                Ok(sources) => return check(&Report::gather(&sources), Report::is_usable, flags.output),
+                Err(error) => Err(error),
+            },
             Some(path) => match collection::read(path.as_deref()) {
                 Ok(found) => {
                     return check(&CollectionReport::new(&found), CollectionReport::is_usable, flags.output);
@@ -152,6 +159,15 @@ fn enroll(flags: EnrollFlags) -> anyhow::Result<()> {
     let host = runtime.block_on(vedette_sensor::enroll::enroll(&args, &folder))?;
     println!("this host is enrolled as {host}; its identity is in {}", folder.display());
     Ok(())
+}
+
+/// Who is asked for the names of containers.
+fn sources(config: Option<PathBuf>) -> anyhow::Result<Vec<Source>> {
+    let flags = Flags { config, ..Flags::default() };
+    match home::default() {
+        Ok(home) => Ok(Config::load(&flags, &home)?.container_sources),
+        Err(_) => Ok(Source::defaults()),
+    }
 }
 
 fn check<T: Display + Serialize>(report: &T, is_usable: fn(&T) -> bool, output: Output) -> ExitCode {

@@ -15,6 +15,7 @@ use wire::time::{BootTime, Clock};
 
 use crate::account::{Account, Position, Start};
 use crate::dns::Dns;
+use crate::container::running::Running;
 use crate::enrich::{self, Origin};
 use crate::escape::{self, Host, Watch};
 use crate::hash::{FileId, Request, Sha256, Skip};
@@ -27,6 +28,7 @@ use announce::Announcer;
 
 mod announce;
 mod dns;
+mod containers;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
@@ -64,6 +66,7 @@ pub struct Pipeline {
     n_redacted: u64,
     escapes: Watch,
     table: Table,
+    running: Running,
     account: Account,
     dns: Dns,
     critical: Sealer,
@@ -107,6 +110,7 @@ impl Pipeline {
             n_redacted: 0,
             escapes: Watch::new(config.host),
             table: Table::new(config.limits),
+            running: Running::default(),
             account: Account::new(config.start, now),
             dns: Dns::default(),
             critical: Sealer::new(Lane::Critical, config.bounds),
@@ -122,17 +126,24 @@ impl Pipeline {
     /// Enters a process that lives already; no event comes of it.
     pub fn seed(&mut self, image: &Image<'_>, now: BootTime) {
         let args = self.redact(image);
-        self.table.image(&without_secrets(image, args.as_deref()), now);
+        if let Some(node) = self.table.image(&without_secrets(image, args.as_deref()), now) {
+            self.found_in_container(image, node);
+        }
     }
 
     /// Starts to compare the table with what lives, after records were lost: [`Pipeline::seed`] every
     /// living process now, then [`Pipeline::end_census`].
     pub fn begin_census(&mut self) {
         self.table.begin_census();
+        self.running.begin_census();
     }
 
-    /// Ends the processes that no seed and no record has named since; returns how many.
-    pub fn end_census(&mut self, now: BootTime) -> usize {
+    /// Ends the processes that no seed and no record has named since, and tells that their containers have stopped;
+    /// returns how many processes.
+    pub fn end_census(&mut self, names: &Names, now: BootTime) -> usize {
+        for first in self.running.end_census() {
+            self.container_stops(first, now, names, now);
+        }
         self.table.end_census(now)
     }
 
@@ -141,6 +152,9 @@ impl Pipeline {
         let lane = record.at.class.lane();
         if !self.account.arrived(record.at, now) {
             return;
+        }
+        if let Body::Populated(group) = &record.body {
+            return self.populated(group, record.time, names, now);
         }
         // From here on nothing sees the arguments as they were.
         let args = match &record.body {
@@ -172,9 +186,20 @@ impl Pipeline {
         let executable = target.map(|node| self.table.executable(node)).unwrap_or_default();
         let Some(mut event) = enrich::event(record, executable, self.origin) else { return };
         let sign = self.escape(record, node, &mut event, now);
+        let starts = match (&record.body, &image, node) {
+            (_, Some(image), Some(node)) => self.executed_in_container(image, node),
+            (Body::Exit(exit), _, Some(node)) => {
+                self.exited_in_container(exit, node);
+                false
+            }
+            _ => false,
+        };
         let ran = image.as_ref().filter(|image| image.just_executed).map(|_| record.time);
         let who = node.map(|node| Who { node, image: image.as_ref(), ran });
         sealer(&mut self.critical, &mut self.bulk, lane).push(&event, who, &mut self.table, names, now);
+        if let Some(who) = who.filter(|_| starts) {
+            self.container_starts(who, record.time, names, now);
+        }
         self.seal_if_due(lane, names, now);
         if let Some(sign) = sign {
             self.account.own(Lane::Critical);

@@ -6,6 +6,7 @@
 use wire::id::ProcessKey;
 use wire::time::BootTime;
 
+mod container;
 mod credentials;
 mod decode;
 mod dns;
@@ -17,6 +18,7 @@ mod place;
 mod setting;
 mod target;
 
+pub use container::Populated;
 pub use credentials::{Credentials, Ids};
 pub use decode::RecordError;
 pub use dns::{Carrier, Dns, DnsEnds};
@@ -129,13 +131,15 @@ pub enum Body<'a> {
     Memory(Memory<'a>),
     /// A process asked a DNS server something, or got an answer.
     Dns(Box<Dns<'a>>),
+    /// A control group filled or emptied.
+    Populated(Populated<'a>),
 }
 
 impl Body<'_> {
     /// The process that acts, where it is known by other records: not in those of its own life.
     pub fn actor(&self) -> Option<Task> {
         match self {
-            Body::Fork(_) | Body::Image(_) | Body::Exit(_) => None,
+            Body::Fork(_) | Body::Image(_) | Body::Exit(_) | Body::Populated(_) => None,
             Body::Connection(connection) => Some(connection.task),
             Body::Close(close) => Some(close.task),
             Body::Made(made) => Some(made.task),

@@ -68,6 +68,9 @@ pub enum RunError {
     /// Executables cannot be read.
     #[error("cannot start the thread that reads executables")]
     Hash(#[source] io::Error),
+    /// Runtimes cannot be asked for their containers.
+    #[error("cannot start the thread that asks for the names of containers")]
+    Containers(#[source] io::Error),
     /// The sensor's own counters cannot be served.
     #[error("cannot serve the sensor's metrics")]
     Metrics(#[from] MetricsError),

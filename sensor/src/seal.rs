@@ -5,13 +5,13 @@
 //! yet it tells now in full, marked new; what it has told before is entered with no more than a
 //! search needs (a parent's executable and arguments, a distant ancestor's executable).
 //!
-//! The hash of an executable that runs for the first time comes a moment later: a batch waits a little for it, and its
-//! subjects are given it then.
+//! The hash of an executable that runs for the first time comes a moment later, and so do the names of a container: a
+//! batch waits a little for them, and its subjects are given them then.
 
 use std::collections::HashMap;
 
 use wire::batch::{Boundary, Builder};
-use wire::event::Event;
+use wire::event::{Event, Row};
 use wire::field::Field;
 use wire::frame::data::Batch;
 use wire::id::{BootId, Epoch, Lane};
@@ -20,6 +20,8 @@ use wire::subject::{Subject, SubjectNumber};
 use wire::time::{BootTime, Clock};
 use wire::value::Value;
 
+use crate::container::Id;
+use crate::container::names::{About, Answer as Called};
 use crate::enrich;
 use crate::hash::{Answer, FileId, Sha256};
 use crate::record::{Image, Task};
@@ -39,7 +41,8 @@ pub struct Bounds {
     pub bytes: usize,
     /// When its first event has waited so long, in ns.
     pub wait_ns: u64,
-    /// How much longer at most if hashes are being made, in ns; and how long since one was asked for.
+    /// How much longer at most if hashes are being made or names of containers asked for, in ns; and how long since that was
+    /// asked for.
     pub hash_wait_ns: u64,
 }
 
@@ -59,6 +62,8 @@ pub struct Sealer {
     waiting_since: Option<BootTime>,
     /// Subjects whose hash is being made.
     unhashed: Vec<(FileId, SubjectNumber)>,
+    /// Subjects whose container's names are asked for.
+    unnamed: Vec<(Id, SubjectNumber)>,
     /// When the latest of these was asked for.
     asked: BootTime,
 }
@@ -99,6 +104,13 @@ struct Entered {
     is_new: bool,
 }
 
+/// What of a subject may come after it has entered the batch.
+#[derive(Default)]
+struct Late {
+    hash: Option<(FileId, Answer)>,
+    container: Option<(Id, Called)>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Detail {
     Executable,
@@ -117,6 +129,7 @@ impl Sealer {
             next_seq: 0,
             waiting_since: None,
             unhashed: Vec::new(),
+            unnamed: Vec::new(),
             asked: BootTime::default(),
         }
     }
@@ -132,6 +145,21 @@ impl Sealer {
     ) {
         let subject = who.and_then(|who| self.enter(who, false, table, names, now));
         self.builder.push(event, subject);
+        self.waiting_since.get_or_insert(now);
+    }
+
+    /// Adds the next event, about a subject that the table does not have and of which this is all that is known.
+    pub fn push_bare(
+        &mut self,
+        event: &Event,
+        task: Task,
+        row: Row,
+        container: Option<(Id, Called)>,
+        now: BootTime,
+    ) {
+        let subject = Subject { key: task.key, image: task.image, parent: None, is_new: false, row };
+        let subject = self.add(task, Detail::Full, subject, Late { hash: None, container });
+        self.builder.push(event, Some(subject));
         self.waiting_since.get_or_insert(now);
     }
 
@@ -151,6 +179,17 @@ impl Sealer {
         });
     }
 
+    /// Gives the subjects that wait for them the names of the container that they are in; `None`: there are none.
+    pub fn named(&mut self, id: Id, about: Option<&About>) {
+        let Self { unnamed, builder, .. } = self;
+        unnamed.retain(|(other, number)| {
+            if let Some(about) = about.filter(|_| *other == id) {
+                enrich::names(about).for_each(|(field, value)| builder.amend(*number, field, &value));
+            }
+            *other != id
+        });
+    }
+
     /// Whether the batch should be sealed now.
     pub fn is_due(&self, now: BootTime) -> bool {
         self.is_full() || self.due().is_some_and(|due| due <= now)
@@ -159,7 +198,7 @@ impl Sealer {
     /// When the batch must be sealed at the latest; `None` while no event waits.
     pub fn due(&self) -> Option<BootTime> {
         let due = self.waiting_since?.ns().saturating_add(self.bounds.wait_ns);
-        if self.unhashed.is_empty() {
+        if self.unhashed.is_empty() && self.unnamed.is_empty() {
             return Some(BootTime::from_ns(due));
         }
         let wait = self.bounds.hash_wait_ns;
@@ -223,6 +262,7 @@ impl Sealer {
     fn forget(&mut self) {
         self.entered.clear();
         self.unhashed.clear();
+        self.unnamed.clear();
         self.waiting_since = None;
         self.asked = BootTime::default();
     }
@@ -257,7 +297,10 @@ impl Sealer {
         for (node, task, wanted) in missing.into_iter().rev() {
             let is_new = table.announce(node, self.lane);
             let detail = if is_new { Detail::Full } else { wanted };
-            let hash = (detail == Detail::Full).then(|| table.hash(node, None, now)).flatten();
+            let late = match detail {
+                Detail::Full => Late::of(node, table, now),
+                _ => Late::default(),
+            };
             let row = match (detail, table.view(node)) {
                 (Detail::Executable, _) => enrich::ancestor(table.executable(node)),
                 (Detail::Arguments, Some(image)) => enrich::parent(&image),
@@ -265,33 +308,46 @@ impl Sealer {
                 (_, None) => Default::default(),
             };
             let subject = Subject { key: task.key, image: task.image, parent, is_new, row };
-            parent = Some(self.add(task, detail, subject, hash));
+            parent = Some(self.add(task, detail, subject, late));
         }
         let is_new = table.announce(who.node, self.lane) || again;
         let hash = table.hash(who.node, who.ran, now);
+        let container = match who.image {
+            Some(image) => table.container(image.cgroup, now),
+            None => table.container_of(who.node, now),
+        };
         let view = who.image.cloned().or_else(|| table.view(who.node));
         let row = view.map(|image| enrich::subject(&image, names)).unwrap_or_default();
         let subject = Subject { key: task.key, image: task.image, parent, is_new, row };
-        Some(self.add(task, Detail::Full, subject, hash))
+        Some(self.add(task, Detail::Full, subject, Late { hash, container }))
     }
 
-    fn add(
-        &mut self,
-        task: Task,
-        detail: Detail,
-        mut subject: Subject,
-        hash: Option<(FileId, Answer)>,
-    ) -> SubjectNumber {
+    fn add(&mut self, task: Task, detail: Detail, mut subject: Subject, late: Late) -> SubjectNumber {
+        let Late { hash, container } = late;
         if let Some((_, Answer::Is(sha256))) = hash {
             subject.row.set(Field::ProcessHashSha256, hex(sha256));
+        }
+        if let Some((_, Called::Is(about))) = &container {
+            enrich::names(about).for_each(|(field, value)| subject.row.set(field, value));
         }
         let number = self.builder.subject(&subject);
         if let Some((file, Answer::Asked(since))) = hash {
             self.unhashed.push((file, number));
             self.asked = self.asked.max(since);
         }
+        if let Some((id, Called::Asked(since))) = container {
+            self.unnamed.push((id, number));
+            self.asked = self.asked.max(since);
+        }
         self.entered.insert(task, Entered { number, detail, is_new: subject.is_new });
         number
+    }
+}
+
+impl Late {
+    /// What is known of an image by now.
+    fn of(node: Node, table: &mut Table, now: BootTime) -> Self {
+        Self { hash: table.hash(node, None, now), container: table.container_of(node, now) }
     }
 }
 

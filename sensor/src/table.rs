@@ -18,11 +18,13 @@ use wire::id::{Lane, ProcessKey};
 use wire::limits::MAX_ANCESTORS;
 use wire::time::BootTime;
 
+use crate::container::names::ContainerNames;
 use crate::hash::Hashes;
 use crate::record::{Exit, Fork, Image, Task};
 use content::Contents;
 use pool::Id;
 
+mod container;
 mod content;
 mod executable;
 mod pool;
@@ -55,6 +57,7 @@ pub struct Table {
     parting: VecDeque<(BootTime, Node)>,
     contents: Contents,
     hashes: Hashes,
+    container_names: ContainerNames,
     census: u8,
     trim_at: usize,
     evict_next: u32,
@@ -111,6 +114,7 @@ impl Table {
             parting: VecDeque::new(),
             contents: Contents::default(),
             hashes: Hashes::new(limits.hash_file_bytes),
+            container_names: ContainerNames::new(limits.container_names),
             census: 0,
             evict_next: 0,
             n_evicted: 0,

@@ -15,6 +15,7 @@ use crate::value::Value;
 
 mod escape;
 mod dns;
+mod container;
 mod file;
 mod kernel;
 mod network;
@@ -54,9 +55,18 @@ impl Kind {
 
     /// Every kind this version knows, by category.
     pub fn known() -> impl Iterator<Item = &'static KindInfo> {
-        [process::KINDS, file::KINDS, network::KINDS, dns::KINDS, kernel::KINDS, escape::KINDS, sensor::KINDS]
-            .into_iter()
-            .flatten()
+        [
+            process::KINDS,
+            file::KINDS,
+            network::KINDS,
+            dns::KINDS,
+            kernel::KINDS,
+            container::KINDS,
+            escape::KINDS,
+            sensor::KINDS,
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// What this version knows about it, if anything.

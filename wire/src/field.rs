@@ -81,7 +81,7 @@ fields! {
     2 EventSensorTime "event.sensor_time" Time Computed, "When it happened by the host's own clock.";
     3 EventIngested "event.ingested" Time Store, "When the collector received it.";
     4 EventId "event.id" Keyword Computed, "The event's name: host.epoch.lane.sequence, the same after a resend.";
-    5 EventCategory "event.category" Keyword Computed, "The family of the action: process, file, network, dns, kernel, …";
+    5 EventCategory "event.category" Keyword Computed, "The family of the action: process, file, network, dns, kernel, container, …";
     6 EventAction "event.action" Keyword Computed, "What was done: exec, connect, open, …";
     7 EventOutcome "event.outcome" Keyword Event, "success or failure.";
     8 EventSequence "event.sequence" Uint Computed, "The event's number in its stream.";

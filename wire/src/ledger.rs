@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Ledger {
     /// Records the kernel tried to emit for this stream (and the sensor's own events).
     pub generated: u64,
-    /// Records that went into another record's event.
+    /// Records that went into another record's event, or that only told the sensor where it stands.
     pub merged: u64,
     /// Records the kernel could not hand over: a full ring, a skipped program run.
     pub lost: u64,

@@ -117,6 +117,25 @@ fn the_host_is_no_container() {
 }
 
 #[test]
+fn a_group_within_a_container_is_not_the_containers_own() {
+    let is_own = |path: &str| Container::of_group(path.replace("ID", ID).as_bytes()).is_some();
+    assert!(is_own("/docker/ID") && is_own("/machine.slice/libpod-ID.scope") && is_own("/lxc/web-1"));
+    assert!(!is_own("/machine.slice/libpod-ID.scope/container"));
+    assert!(!is_own("/docker/ID/system.slice/ssh.service") && !is_own("/lxc/web-1/init.scope"));
+    assert!(
+        !is_own("") && !is_own("/") && !is_own("/docker") && !is_own("/machine.slice/libpod-conmon-ID.scope")
+    );
+}
+
+#[test]
+fn ids_are_read_and_written_as_they_are() {
+    assert_eq!(Id::parse(ID.as_bytes()).unwrap().to_string(), ID);
+    for other in ["web-1", "", &ID[1..], &format!("{ID}0"), &ID.to_uppercase(), &ID.replace('a', "g")] {
+        assert_eq!(Id::parse(other.as_bytes()), None, "{other}");
+    }
+}
+
+#[test]
 fn names_made_to_deceive_are_not_ids() {
     for path in [
         "/docker/ID0",

@@ -10,6 +10,8 @@ use crate::account::{Positions, SETTLE_NS};
 use crate::record::{Carrier, Close, Connection, Dns, DnsEnds, Exit, Fork, Role, Socket, Task, Transport};
 use crate::redact::Redaction;
 
+mod containers;
+
 fn at(ms: u64) -> BootTime {
     BootTime::from_ns(ms * 1_000_000)
 }

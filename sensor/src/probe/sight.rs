@@ -8,6 +8,7 @@
 use super::hook::Hook;
 
 mod dns;
+mod container;
 mod file;
 mod kernel;
 mod network;
@@ -43,7 +44,16 @@ impl Sight {
     /// Every sight, in the order in which their programs are attached: what consumes before what produces, so that a
     /// process is not seen to end before it could be seen to begin.
     pub fn all() -> impl Iterator<Item = &'static Sight> {
-        [process::SIGHTS, network::SIGHTS, dns::SIGHTS, file::SIGHTS, kernel::SIGHTS].into_iter().flatten()
+        [
+            process::SIGHTS,
+            container::SIGHTS,
+            network::SIGHTS,
+            dns::SIGHTS,
+            file::SIGHTS,
+            kernel::SIGHTS,
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Which of its ways is the first whose programs are all there.

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
     Body, Class, Close, Connection, Credentials, Dns, Exit, File, Fork, Image, KernelAction, Made, Memory,
-    Move, Namespaces, Place, Record, Setting, Stdio, Target, Task,
+    Move, Namespaces, Place, Populated, Record, Setting, Stdio, Target, Task,
 };
 
 /// Bytes that are no record of this version.
@@ -22,7 +22,7 @@ pub enum RecordError {
         expected: usize,
     },
     /// A kind this version does not know: the object in the kernel is newer than the sensor.
-    #[error("record of unknown kind {0}, which this sensor does not know: the loaded programs are of another version")]
+    #[error("record of unknown kind {0}: the loaded programs are of another version")]
     Kind(u16),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
@@ -79,6 +79,7 @@ impl<'a> Body<'a> {
             event::EVENT_SETTING => Setting::decode(bytes).map(Self::Setting),
             event::EVENT_MEMORY => Memory::decode(bytes).map(Self::Memory),
             event::EVENT_DNS => Dns::decode(bytes).map(|it| Self::Dns(Box::new(it))),
+            event::EVENT_POPULATED => Populated::decode(bytes).map(Self::Populated),
             _ => Err(RecordError::Kind(kind)),
         }
     }

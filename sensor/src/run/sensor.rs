@@ -20,6 +20,7 @@ use super::outlet::Outlet;
 use crate::account::Start;
 use crate::clock::boot_time;
 use crate::config::Config;
+use crate::container::resolver::{self, Resolver};
 use crate::enrich::Origin;
 use crate::hash::worker::{Answered, Worker};
 use crate::pipeline::{Pipeline, PipelineConfig};
@@ -39,6 +40,7 @@ pub(super) struct Sensor {
     pub(super) pipeline: Pipeline,
     pub(super) intake: Intake,
     pub(super) hasher: Option<Worker>,
+    pub(super) resolver: Option<Resolver>,
     pub(super) outlet: Outlet,
     pub(super) users: Users,
     pub(super) link: Arc<Link>,
@@ -89,12 +91,17 @@ impl Sensor {
         }
         let hasher =
             config.hashing.map(|hashing| Worker::start(hashing.max_file_bytes, hashing.mib_per_second));
+        let resolver = match &config.container_sources[..] {
+            [] => None,
+            sources => Some(Resolver::start(sources.to_vec()).map_err(RunError::Containers)?),
+        };
         let pipeline = PipelineConfig {
             origin,
             epoch,
             start,
             limits: Limits {
                 hash_file_bytes: config.hashing.map_or(0, |hashing| hashing.max_file_bytes),
+                container_names: resolver.is_some(),
                 ..Limits::default()
             },
             bounds: Bounds::default(),
@@ -107,6 +114,7 @@ impl Sensor {
             pipeline: Pipeline::new(pipeline, now),
             intake: Intake::default(),
             hasher: hasher.transpose().map_err(RunError::Hash)?,
+            resolver,
             outlet,
             users: Users::new("/etc/passwd"),
             link: Arc::new(Link::default()),
@@ -121,6 +129,9 @@ impl Sensor {
         };
         sensor.look_around(now)?;
         sensor.seed(now)?;
+        // All processes are told of in the first batches: their containers' names should be there by then.
+        sensor.pipeline.ask_for_containers(now);
+        sensor.exchange(now);
         crate::sys::give_back_memory();
         sensor.give_back = GiveBack::new(sensor.pipeline.table().n_entries());
         sensor.tell(Kind::SENSOR_STARTED, reason, now);
@@ -141,6 +152,7 @@ impl Sensor {
                 () = shutdown.cancelled() => break,
                 () = self.probe.ready() => {}
                 Some((file, found)) = answered(&mut self.hasher) => self.pipeline.hashed(file, found),
+                Some((id, found)) = named(&mut self.resolver) => self.pipeline.named(id, found, boot_time()?),
                 _ = tick.tick() => self.tick()?,
             }
             if !self.drain().await? {
@@ -157,9 +169,8 @@ impl Sensor {
             let now = boot_time()?;
             let names = self.users.names();
             let empty = self.intake.drain(&mut self.probe, &mut self.pipeline, names, now);
-            if let Some(hasher) = &mut self.hasher {
-                exchange(hasher, &mut self.pipeline);
-            }
+            self.exchange(now);
+            let names = self.users.names();
             self.pipeline.seal_due(names, now);
             if !self.outlet.ship(&mut self.pipeline) {
                 return Ok(false);
@@ -168,6 +179,26 @@ impl Sensor {
                 return Ok(true);
             }
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Brings what was asked for to the threads that read and ask, and their answers back.
+    fn exchange(&mut self, now: BootTime) {
+        if let Some(hasher) = &mut self.hasher {
+            while let Some((file, found)) = hasher.next_answer() {
+                self.pipeline.hashed(file, found);
+            }
+            while let Some(request) = self.pipeline.next_hash_request() {
+                hasher.ask(request);
+            }
+        }
+        if let Some(resolver) = &mut self.resolver {
+            while let Some((id, found)) = resolver.next_answer() {
+                self.pipeline.named(id, found, now);
+            }
+            while let Some(request) = self.pipeline.next_container_request() {
+                resolver.ask(request);
+            }
         }
     }
 
@@ -199,12 +230,10 @@ async fn answered(hasher: &mut Option<Worker>) -> Option<Answered> {
     }
 }
 
-/// Brings what was asked for to the thread that reads, and its answers back.
-fn exchange(hasher: &mut Worker, pipeline: &mut Pipeline) {
-    while let Some((file, found)) = hasher.next_answer() {
-        pipeline.hashed(file, found);
-    }
-    while let Some(request) = pipeline.next_hash_request() {
-        hasher.ask(request);
+/// The next answer about a container; never one if nobody is asked.
+async fn named(resolver: &mut Option<Resolver>) -> Option<resolver::Answered> {
+    match resolver {
+        Some(resolver) => resolver.answered().await,
+        None => None,
     }
 }

@@ -11,6 +11,7 @@ use super::sensor::Sensor;
 use super::{RunError, host};
 use crate::clock::{Reading, boot_time};
 use crate::escape::sockets;
+use crate::container::names::Miss;
 use crate::hash::Skip;
 use crate::record::{Class, Place};
 
@@ -96,7 +97,7 @@ impl Sensor {
         (self.lost_then, self.last_census) = (lost, now);
         self.pipeline.begin_census();
         self.seed(now)?;
-        let n_ended = self.pipeline.end_census(now);
+        let n_ended = self.pipeline.end_census(self.users.names(), now);
         info!(
             n_ended,
             n_processes = self.pipeline.table().n_living(),
@@ -131,6 +132,11 @@ impl Sensor {
         for (skip, n) in Skip::ALL.into_iter().zip(counts.skipped) {
             counter!("sensor_hash_skipped_total", "reason" => skip.name()).absolute(n);
         }
+        let counts = self.pipeline.table().container_names().counts();
+        counter!("sensor_container_named_total").absolute(counts.named);
+        for (miss, n) in Miss::ALL.into_iter().zip(counts.missed) {
+            counter!("sensor_container_unnamed_total", "reason" => miss.name()).absolute(n);
+        }
         let sealed = Lane::ALL.iter().map(|lane| self.pipeline.next_seq(*lane)).sum::<u64>();
         let (then, before) = self.sealed_before;
         let passed_ms = now.ns().saturating_sub(then.ns()) / 1_000_000;
@@ -142,6 +148,9 @@ impl Sensor {
             self.probe.missing().map(|sight| format!("not seen on this kernel: {}", sight.without)).collect();
         if self.intake.n_malformed() > 0 {
             troubles.push(format!("{} records of the kernel's made no sense", self.intake.n_malformed()));
+        }
+        if let Some(miss) = self.pipeline.table().container_names().trouble() {
+            troubles.push(format!("containers whose names are not known run here: {}", miss.why()));
         }
         if self.pipeline.table().n_evicted() > 0 {
             troubles.push(format!(

@@ -277,6 +277,63 @@ fn a_batch_waits_for_hashes_a_little_and_no_longer() {
     assert_eq!(sealer.due(), Some(at(3_500)), "what is still being made was waited for once");
 }
 
+/// A process in a container of this id.
+fn contained(pid: u32, id: &str, table: &mut Table) -> Node {
+    let cgroup = format!("/kubepods/pod0123456789abcdef0123456789abcdef/{id}");
+    let image = Image { task: Some(task(pid, 2)), cgroup: cgroup.as_bytes(), ..Image::default() };
+    table.image(&image, NOW).unwrap()
+}
+
+fn names_told(batch: &Reader) -> Vec<[String; 3]> {
+    let subjects = (0..batch.n_subjects()).map(|at| batch.subject(SubjectNumber(at)).unwrap().unwrap().row);
+    let text = |row: &Row, field| match row.get(field) {
+        Some(Value::Keyword(text)) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    };
+    let fields = [Field::ContainerName, Field::ContainerRuntime, Field::KubernetesPodName];
+    subjects.map(|row| fields.map(|field| text(&row, field))).collect()
+}
+
+#[test]
+fn names_that_come_in_time_are_told_of_all_that_are_in_the_container() {
+    let mut table = Table::new(Limits { container_names: true, ..Limits::default() });
+    let bounds = Bounds { wait_ns: 500, hash_wait_ns: 100, ..Bounds::default() };
+    let mut sealer = Sealer::new(Lane::Critical, bounds);
+    let (id, other) = ("ab".repeat(32), "cd".repeat(32));
+    let nodes =
+        [contained(1, &id, &mut table), contained(2, &id, &mut table), contained(3, &other, &mut table)];
+    for node in nodes {
+        push_exec(&mut sealer, &mut table, node, at(1_450));
+    }
+    assert_eq!(sealer.due(), Some(at(1_950)), "they will be there by then");
+    let late = contained(4, &"ef".repeat(32), &mut table);
+    push_exec(&mut sealer, &mut table, late, at(1_940));
+    assert_eq!(sealer.due(), Some(at(2_040)));
+    let wanted: Vec<_> = std::iter::from_fn(|| table.container_names_mut().next_request()).collect();
+    let [first, second, third] = &wanted[..] else { panic!("{wanted:?}") };
+    assert_eq!((first.id.to_string(), first.runtime, second.id.to_string()), (id, None, other));
+    let about = About {
+        name: "web".into(),
+        pod: "web-0".into(),
+        runtime: Some(crate::container::Runtime::CriO),
+        ..About::default()
+    };
+    table.container_names_mut().answer(first.id, Ok(about.clone().into()), at(1_960));
+    sealer.named(first.id, Some(&about));
+    sealer.named(second.id, None);
+    sealer.named(third.id, None);
+    assert_eq!(sealer.due(), Some(at(1_950)), "nothing more to wait for");
+    let named = ["web", "cri-o", "web-0"].map(str::to_owned);
+    let none = [(); 3].map(|()| String::new());
+    let told = names_told(&seal(&mut sealer).unwrap());
+    assert_eq!(told, [named.clone(), named.clone(), none.clone(), none]);
+    push_exec(&mut sealer, &mut table, nodes[1], at(3_000));
+    assert_eq!(sealer.due(), Some(at(3_500)), "known from the start");
+    assert_eq!(names_told(&seal(&mut sealer).unwrap()), [named]);
+    sealer.named(first.id, Some(&about));
+    assert!(seal(&mut sealer).is_none(), "and nothing is left behind");
+}
+
 #[test]
 fn a_parent_that_is_new_is_told_with_its_hash_and_one_that_is_not_without() {
     let mut table = Table::new(Limits::default());

@@ -166,6 +166,13 @@ impl Contents {
         self.content(Content { cgroup, ..content })
     }
 
+    /// Remembers a control group's path.
+    pub(super) fn know_cgroup(&mut self, id: u64, path: &[u8]) {
+        let path = self.strings.intern(path);
+        self.remember(Cgroup { id, path });
+        self.strings.release(path);
+    }
+
     /// Counts one user less.
     pub(super) fn release(&mut self, id: Id) {
         if let Some(content) = self.contents.release(id) {

@@ -19,6 +19,8 @@ pub struct Limits {
     pub string_bytes: usize,
     /// The largest executable that is hashed, in bytes; 0: none is.
     pub hash_file_bytes: u64,
+    /// Whether there is somebody to ask for the names of containers.
+    pub container_names: bool,
 }
 
 /// How many bytes of an image's strings are kept.
@@ -40,6 +42,7 @@ impl Default for Limits {
             parting: 1 << 13,
             string_bytes: 4 << 20,
             hash_file_bytes: 64 << 20,
+            container_names: false,
         }
     }
 }
@@ -108,7 +111,7 @@ impl Table {
     }
 
     /// One reason less; what nothing holds goes, and so do its ancestors that only it held.
-    pub(super) fn let_go(&mut self, node: Node) {
+    pub fn let_go(&mut self, node: Node) {
         self.unhold(node);
         self.settle(node);
     }

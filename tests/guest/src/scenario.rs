@@ -9,6 +9,7 @@ use crate::expect::Expect;
 use crate::stage::Stage;
 
 pub(crate) mod escape;
+pub(crate) mod container;
 pub(crate) mod file;
 pub(crate) mod kernel;
 pub(crate) mod network;
@@ -22,6 +23,7 @@ pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
     ("process", process::path::SCENARIOS),
     ("process", process::end::SCENARIOS),
     ("process", process::power::SCENARIOS),
+    ("container", container::SCENARIOS),
     ("file", file::SCENARIOS),
     ("kernel", kernel::SCENARIOS),
     ("escape", escape::SCENARIOS),

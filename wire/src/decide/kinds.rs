@@ -9,9 +9,10 @@ pub(super) fn known() -> impl Iterator<Item = Kind> {
 }
 
 /// Whether events of this kind are shipped whatever a collection says: the life of processes, as every other event
-/// names its process by it, and what a sensor says of itself.
+/// names its process by it, that of containers, and what a sensor says of itself.
 pub fn is_always_shipped(kind: Kind) -> bool {
-    matches!(kind, Kind::FORK | Kind::EXEC | Kind::EXIT) || is_own(kind)
+    let is_life = matches!(kind, Kind::FORK | Kind::EXEC | Kind::EXIT);
+    is_life || matches!(kind, Kind::CONTAINER_START | Kind::CONTAINER_STOP) || is_own(kind)
 }
 
 /// Whether an event of this kind can have this field.

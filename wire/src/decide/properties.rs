@@ -100,6 +100,7 @@ fn what_is_shipped_anyway_takes_none() {
     check("event.action:(fork or exec or exit)", expect!["always shipped"]);
     check("event.action:exec and process.user.id:0", expect!["always shipped"]);
     check("event.category:sensor", expect!["always shipped"]);
+    check("event.category:container and event.action:start", expect!["always shipped"]);
     check("event.action:(exec or open) and file.path:/etc/*", expect!["file.open; file.path: 1 looked up"]);
 }
 

@@ -38,7 +38,7 @@ fn life(ended: Ended, image: Event) -> Expect {
 }
 
 /// Becomes this program; returns only why not.
-fn execute(path: &Path, args: &[&OsStr]) -> anyhow::Result<u8> {
+pub(super) fn execute(path: &Path, args: &[&OsStr]) -> anyhow::Result<u8> {
     Err(Command::new(path).args(args).exec().into())
 }
 

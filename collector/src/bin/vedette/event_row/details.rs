@@ -12,6 +12,7 @@ pub(super) fn details(event: &Value) -> String {
         "file" => file(event),
         "kernel" => kernel(event),
         "escape" => escape(event),
+        "container" => container(event),
         "sensor" => either(event, &["sensor.reason", "sensor.version"]),
         _ => String::new(),
     };
@@ -106,6 +107,18 @@ fn escape(event: &Value) -> String {
     }
 }
 
+/// Which container, by name and image where they are known, and how it ended.
+fn container(event: &Value) -> String {
+    let mut told = either(event, &["container.name", "kubernetes.pod.name", "container.id"]);
+    for (field, before) in [("container.image.name", " of "), ("process.exit_code", ", exit code ")] {
+        let value = text(event, field);
+        if !value.is_empty() {
+            told = format!("{told}{before}{value}");
+        }
+    }
+    told
+}
+
 /// `from → to`, or only the latter where the former is not known.
 fn changed(event: &Value, what: &str, field: &str) -> String {
     let (old, new) =
@@ -196,6 +209,17 @@ mod tests {
         let core = json!({"name": "kernel.core_pattern", "value": "|/tmp/x"});
         check(event("kernel", "sysctl", core.clone()), "kernel.core_pattern = |/tmp/x");
         check(event("escape", "core_pattern", core), "kernel.core_pattern = |/tmp/x");
+    }
+
+    #[test]
+    fn containers_are_told_by_their_names_if_they_have_one() {
+        let event = |action: &str, container: Value| json!({"event": {"category": "container", "action": action}, "container": container});
+        let named = json!({"id": "3f4a", "name": "web", "image": {"name": "nginx:1.27"}});
+        check(event("start", named.clone()), "web of nginx:1.27");
+        check(event("start", json!({"id": "3f4a"})), "3f4a");
+        let mut stop = event("stop", named);
+        stop["process"] = json!({"exit_code": 137});
+        check(stop, "web of nginx:1.27, exit code 137");
     }
 
     #[test]
