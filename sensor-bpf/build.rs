@@ -1,13 +1,23 @@
-//! Compiles the kernel's programs with clang and mirrors their header into Rust.
+//! Compiles the kernel's programs with clang, tells what their maps hold, and mirrors their header into Rust.
 
 use std::env;
+use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 
+#[path = "build/doors.rs"]
+#[expect(clippy::indexing_slicing, reason = "a build may stop where what it reads is not as expected")]
+mod doors;
+#[path = "build/layout.rs"]
+#[expect(clippy::indexing_slicing, reason = "a build may stop where what it reads is not as expected")]
+mod layout;
+
 fn main() {
     println!("cargo:rerun-if-changed=bpf");
+    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-env-changed=CLANG");
     println!("cargo:rerun-if-env-changed=CPATH");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -16,10 +26,33 @@ fn main() {
     require_clang();
     require_header("bpf/bpf_helpers.h", "libbpf-dev", &target);
     require_header("asm/types.h", "linux-libc-dev", &target);
-    compile(&target, &["-mcpu=v3", "-DHAVE_LOOP"], &out.join("sensor.o"));
-    compile(&target, &["-mcpu=v3"], &out.join("sensor_before_5_17.o"));
-    compile(&target, &["-mcpu=v2", "-DOLD_ATOMICS"], &out.join("sensor_before_5_12.o"));
+    let programs = Path::new("bpf/sensor.bpf.c");
+    compile(&target, programs, &["-mcpu=v3", "-DHAVE_LOOP"], &out.join("sensor.o"));
+    compile(&target, programs, &["-mcpu=v3"], &out.join("sensor_before_5_17.o"));
+    compile(&target, programs, &["-mcpu=v2", "-DOLD_ATOMICS"], &out.join("sensor_before_5_12.o"));
+    let doors = out.join("doors.bpf.c");
+    fs::write(&doors, doors::of(&fs::read_to_string(programs).expect("it was just compiled")))
+        .expect("OUT_DIR is writable");
+    compile(&target, &doors, &["-mcpu=v2", "-Ibpf"], &out.join("doors.o"));
+    tell_layouts(&out);
     mirror(&target, &out.join("event.rs"));
+}
+
+/// Writes the digests of what is shared between versions: of the records' header, and of each object's maps.
+fn tell_layouts(out: &Path) {
+    let header = fs::read_to_string("bpf/event.h").expect("it was just compiled");
+    let header = layout::digest(layout::without_comments(&header).as_bytes());
+    let mut text = format!("pub(crate) static RECORDS: [u8; 8] = {header:?};\n");
+    for (name, object) in [
+        ("CURRENT_MAPS", "sensor.o"),
+        ("BEFORE_5_17_MAPS", "sensor_before_5_17.o"),
+        ("BEFORE_5_12_MAPS", "sensor_before_5_12.o"),
+    ] {
+        let maps = layout::of_maps(&fs::read(out.join(object)).expect("it was just compiled"));
+        writeln!(text, "pub(crate) static {name}: &[(&str, [u8; 8])] = &{maps:?};")
+            .expect("a String takes all");
+    }
+    fs::write(out.join("layouts.rs"), text).expect("OUT_DIR is writable");
 }
 
 struct Target {
@@ -87,18 +120,21 @@ fn require_header(header: &str, package: &str, target: &Target) {
     }
 }
 
-fn compile(target: &Target, flags: &[&str], object: &Path) {
+fn compile(target: &Target, source: &Path, flags: &[&str], object: &Path) {
     let mut command = Command::new(clang());
     command
-        .args(["-target", "bpf", "-g", "-O2", "-Wall", "-Werror", "-c", "bpf/sensor.bpf.c", "-o"])
+        .args(["-target", "bpf", "-g", "-O2", "-Wall", "-Werror", "-c"])
+        .arg(source)
+        .arg("-o")
         .arg(object)
         .args(target.args())
         .args(flags);
     match command.status() {
         Ok(status) if status.success() => {}
-        other => {
-            fail(&format!("clang could not compile bpf/sensor.bpf.c ({other:?}); its messages stand above"))
-        }
+        other => fail(&format!(
+            "clang could not compile {} ({other:?}); its messages stand above",
+            source.display()
+        )),
     }
 }
 

@@ -8,7 +8,9 @@ use support::{Ingest, Source, count, everything, header, read, stream, wall_cloc
 use vedette_collector::listener::Outcome;
 use vedette_collector::postgres::scratch;
 use vedette_collector::store::streams;
-use wire::batch::{Batch, Digest, Sealed};
+use wire::batch::{Batch, Boundary, Builder, Digest, Header, Sealed};
+use wire::event::{Event, Kind, Row};
+use wire::field::Field;
 use wire::frame::RejectReason;
 
 fn stored(outcome: Outcome) -> u64 {
@@ -102,6 +104,36 @@ async fn a_resend_is_a_no_op_and_other_bytes_under_an_old_number_are_a_finding()
     assert_eq!(gap, Outcome::Gap);
     let met = read(&mut db.pool.acquire().await.unwrap(), &everything(), 100).await;
     assert_eq!(met.values().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    ingest.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_sensor_tells_of_tampering_is_a_finding() {
+    let db = scratch::database().await;
+    let ingest = Ingest::start(&db.pool, wall_clock);
+    let mut a = Source::new(1);
+    let first = a.batch(10);
+    let told = {
+        let Header { epoch, lane, boot, sealed, clock, ledger, .. } = header(&first);
+        let mut builder = Builder::new();
+        let row = Row::default().with(Field::SensorReason, "its pin was removed");
+        builder.push(&Event { time: sealed, kind: Kind::SENSOR_TAMPER, row }, None);
+        builder.seal(Boundary {
+            epoch,
+            lane,
+            first_seq: 10,
+            boot,
+            sealed,
+            clock,
+            ledger,
+            collection: [0; 16],
+        })
+    };
+    stored(ingest.batch(a.id, &first).await.await.unwrap());
+    let findings = "select count(*) from finding where kind = 'tamper' and severity = 3";
+    assert_eq!(count(&db.pool, findings).await, 0);
+    stored(ingest.batch(a.id, &told).await.await.unwrap());
+    assert_eq!(count(&db.pool, findings).await, 1);
     ingest.finish().await;
 }
 

@@ -18,6 +18,7 @@ struct datagram {
 	u16 local_port;
 	u16 peer_port;
 	u32 bytes;		/* without headers */
+	u32 wrapped;		/* IPsec has packed it up: perhaps later, and in no process's name */
 };
 
 /* include/net/netfilter/nf_conntrack_tuple.h */
@@ -92,8 +93,10 @@ static __always_inline void datagram__fill(struct datagram *dst, const struct sk
 		bpf_probe_read_kernel(destination, 16, head + 24);
 	}
 	dst->bytes = len > headers ? len - headers : 0;
+	dst->wrapped = 0;
 	if (protocol == IPPROTO_ESP || protocol == IPPROTO_AH) {
-		/* IPsec has packed it up: only the socket tells the ports, that of the peer if it is connected. */
+		/* Only the socket tells the ports, that of the peer if it is connected. */
+		dst->wrapped = 1;
 		dst->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 		dst->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 		return;

@@ -3,6 +3,9 @@
  * The one door out. A number is taken before the ring is asked for room, so a record that found
  * none leaves a gap in its (class, CPU) sequence, and is counted beside it.
  *
+ * When no sensor has read for long, records are counted and go nowhere: they have numbers, so what was not told is
+ * known exactly. An event that is certain to become a record is passed over before that is built.
+ *
  * Programs can be preempted (since 5.11) and interrupted, so a number is taken by an atomic add.
  * Before 5.12 there is none that returns it; but there runs nest strictly (interrupts only), so
  * each nesting level numbers for itself.
@@ -48,6 +51,14 @@ struct {
 	__type(key, u32);
 	__type(value, u8[EVENT_IDENTITY_BYTES]);
 } identity SEC(".maps");
+
+/* What the sensor tells its programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct event_sensor);
+} sensor SEC(".maps");
 
 struct emit_ticket {
 	struct event_counters *row;
@@ -96,6 +107,34 @@ static __always_inline void emit__lost(u32 class)
 		emit__done(&ticket, true);
 }
 
+/* Whether nobody has looked into the rings for so long that nobody will: then records need not even be built. */
+static __always_inline bool emit__unread(void)
+{
+	struct event_sensor *state;
+	u32 zero = 0;
+	u64 drained;
+
+	if (!config.unread_ns)
+		return false;
+	state = bpf_map_lookup_elem(&sensor, &zero);
+	if (!state)
+		return false;
+	/* Read before the clock: it never lies ahead of it then. */
+	drained = *(volatile u64 *)&state->drained_ns;
+	return bpf_ktime_get_ns() - drained > config.unread_ns;
+}
+
+/* Counts a record that nobody would read. */
+static __always_inline void emit__pass(u32 class)
+{
+	struct emit_ticket ticket;
+
+	if (!emit__take(&ticket, class))
+		return;
+	__sync_fetch_and_add(&ticket.row->unread, 1);
+	emit__done(&ticket, true);
+}
+
 /* `class` is a constant. */
 static __always_inline void *emit__ring(u32 class)
 {
@@ -131,6 +170,8 @@ static __always_inline void emit(struct event_header *header, u32 kind, u32 clas
 	void *ring = emit__ring(class);
 	struct emit_ticket ticket;
 
+	if (emit__unread())
+		return emit__pass(class);
 	if (!emit__take(&ticket, class))
 		return;
 	emit__fill(header, &ticket, kind, class, size);

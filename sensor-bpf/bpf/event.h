@@ -39,9 +39,10 @@ enum event_kind {
 	EVENT_MADE = 11,
 	EVENT_DNS = 14,
 	EVENT_POPULATED = 16,
+	EVENT_TOUCH = 18,
 };
 
-/* Every record starts with this. */
+/* Every record starts with this, whatever version it is of. */
 struct event_header {
 	__u32 size;	/* of the whole record, this header included */
 	__u16 kind;	/* enum event_kind */
@@ -440,13 +441,30 @@ struct event_populated {
 	__u32 reserved;
 };
 
-/* Counters of one (class, CPU); only atomic adds touch them. One cache line. */
+/* Somebody has got hold of an object of the sensor's own: a map, a program. */
+enum event_object {
+	EVENT_OBJECT_MAP = 1,
+	EVENT_OBJECT_PROGRAM = 2,
+};
+
+#define EVENT_OBJECT_NAME 16
+
+struct event_touch {
+	struct event_header header;
+	struct event_task task;
+	__u32 object;	/* enum event_object */
+	__u32 id;	/* the kernel's number for it */
+	char name[EVENT_OBJECT_NAME];	/* ends at the first NUL */
+};
+
+/* Counters of one (class, CPU); only atomic adds touch them. One cache line, in every version. */
 #define EVENT_LEVELS 4
 struct event_counters {
 	__u64 generated[EVENT_LEVELS];	/* the next sequence number, by nesting level (only 0 since 5.12) */
 	__u64 lost;			/* records that had a number but found no room */
 	__u64 depth;			/* before 5.12: how many runs are nested here now */
-	__u64 reserved[2];
+	__u64 unread;			/* of `lost`: those for which no room was asked, as nobody read */
+	__u64 reserved;
 };
 
 /* The hierarchy whose control groups are read. */
@@ -461,6 +479,7 @@ enum event_hierarchy {
 /* Fixed when the programs are loaded. */
 struct event_config {
 	__u64 confine_cgroup;		/* id of the only subtree that is seen; 0: everything is */
+	__u64 unread_ns;		/* when nobody has read for so long nothing is told any more; 0: it always is */
 	__u32 confine_hierarchy;	/* enum event_hierarchy of that subtree */
 	__u32 report_hierarchy;		/* enum event_hierarchy of the ids and paths in records */
 	__u32 n_cpus;			/* rows in `counters` for each class */
@@ -469,6 +488,14 @@ struct event_config {
 	__u32 host_mnt_ns;		/* the host's own mount namespace (its inode); 0: not known */
 	__u64 flow_idle_ns;		/* datagrams with a peer are one flow while they come closer together than this */
 	__u16 dns_ports[EVENT_DNS_PORTS];	/* where DNS servers listen; 0: no port */
+};
+
+/* What the sensor tells its programs: the one value of `sensor`. */
+struct event_sensor {
+	__u64 drained_ns;	/* when it last looked into the rings, on the clock that stands still while the machine sleeps */
+	__u64 told;		/* how many of all `unread` some sensor has told of */
+	__u32 tgid;		/* itself */
+	__u32 canary;		/* its thread that now does what must come back; else 0 */
 };
 
 /* Bits of the one value in `filter`: which of the filter maps have entries. */

@@ -69,8 +69,23 @@ static __always_inline bool filter__by_executable(struct task_struct *task)
 	return true;
 }
 
-/* Whether records about this task are to be made. */
-static __always_inline bool filter__wants(struct task_struct *task)
+/*
+ * Whether the task is what the sensor does to see whether its programs still tell, or a child of it.
+ * That is seen whatever is left out. Asked only about what would be.
+ */
+static __always_inline bool filter__is_canary(struct task_struct *task)
+{
+	struct event_sensor *own;
+	u32 zero = 0;
+
+	own = bpf_map_lookup_elem(&sensor, &zero);
+	if (!own || !own->canary)
+		return false;
+	return (u32)bpf_get_current_pid_tgid() == own->canary || BPF_CORE_READ(task, real_parent, tgid) == own->tgid;
+}
+
+/* Whether the filter has nothing against records about this task. */
+static __always_inline bool filter__accepts(struct task_struct *task)
 {
 	u32 zero = 0, *kinds;
 
@@ -93,6 +108,12 @@ static __always_inline bool filter__wants(struct task_struct *task)
 			return false;
 	}
 	return !(*kinds & EVENT_FILTER_EXECUTABLE) || !filter__by_executable(task);
+}
+
+/* Whether records about this task are to be made. */
+static __always_inline bool filter__wants(struct task_struct *task)
+{
+	return filter__accepts(task) || filter__is_canary(task);
 }
 
 /* The same of the current one, as a function of its own: what it keeps on the stack is not the caller's then. */

@@ -56,9 +56,9 @@ struct {
 } flow_sockets_closed SEC(".maps");
 
 /* What `flow__count` found. */
-#define FLOW_KNOWN 0
-#define FLOW_NEW 1
-#define FLOW_UNSERVED 2	/* known, and nobody has read or answered yet */
+#define FLOW_NEW (1 << 0)
+#define FLOW_UNSERVED (1 << 1)	/* known, and nobody has read or answered yet */
+#define FLOW_WRAPPED (1 << 2)	/* as in struct datagram */
 
 /*
  * Functions of their own keep little on the stack, of which there are 512 bytes for all that call each other. They know a
@@ -118,9 +118,9 @@ __noinline int flow__count(u64 skb, u64 sk, u64 cookie, u32 len, u32 how)
 		flow = bpf_map_lookup_elem(&flows, &key);
 	}
 	if (!flow)
-		return FLOW_NEW;
+		return FLOW_NEW | (datagram.wrapped ? FLOW_WRAPPED : 0);
 	flow__add(flow, datagram.bytes, how);
-	return flow->served ? FLOW_KNOWN : FLOW_UNSERVED;
+	return (flow->served ? 0 : FLOW_UNSERVED) | (datagram.wrapped ? FLOW_WRAPPED : 0);
 }
 
 /* Makes sure that there is something known of a socket; begins anew where another one had its address. */
@@ -317,6 +317,7 @@ static __always_inline int flow__packet(struct __sk_buff *ctx, bool leaves)
 	u32 how = flow__how(ctx->gso_segs, leaves);
 	u64 skb, sk, cookie;
 	int found, tell;
+	bool sends;
 
 	if (!full)
 		return 1;
@@ -328,15 +329,18 @@ static __always_inline int flow__packet(struct __sk_buff *ctx, bool leaves)
 	sk = compat__address(full);
 	cookie = bpf_get_socket_cookie(ctx);
 	found = flow__count(skb, sk, cookie, ctx->len, how);
-	if (found == FLOW_NEW && flow__is_users((void *)sk)) {
-		if (leaves && flow__has_sender((void *)sk))
+	if (!(found & (FLOW_NEW | FLOW_UNSERVED)))
+		return 1;
+	sends = leaves && !(found & FLOW_WRAPPED) && flow__has_sender((void *)sk);
+	if (found & FLOW_NEW && flow__is_users((void *)sk)) {
+		if (sends)
 			flow__owned(sk, cookie);
 		else
 			flow__note(sk, cookie);
 		tell = flow__open(skb, sk, cookie, ctx->len, how);
 		if (tell)
 			flow__tell(skb, sk, cookie, how, tell);
-	} else if (found == FLOW_UNSERVED && leaves && flow__has_sender((void *)sk)) {
+	} else if (found & FLOW_UNSERVED && sends) {
 		flow__serve(skb, sk, cookie, leaves);
 	}
 	return 1;

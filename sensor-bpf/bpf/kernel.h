@@ -325,6 +325,7 @@ struct unix_sock {
 };
 
 struct bpf_prog_aux {
+	u32 id;
 	char name[16];
 	const char *attach_func_name;
 };
@@ -404,6 +405,11 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+
+struct bpf_map {
+	u32 id;
+	char name[BPF_OBJ_NAME_LEN];
+};
 
 #if defined(__TARGET_ARCH_x86)
 struct thread_info {

@@ -191,6 +191,10 @@ static __always_inline int process__executed(struct task_struct *task, struct li
 
 	if (!filter__wants(task))
 		return 0;
+	if (emit__unread()) {
+		emit__pass(EVENT_CLASS_PROCESS);
+		return 0;
+	}
 	s = scratch__claim(&slot);
 	if (!s) {
 		emit__lost(EVENT_CLASS_PROCESS);

@@ -8,6 +8,7 @@
 #include "process.h"
 #include "setting.h"
 #include "syscall.h"
+#include "touch.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -300,3 +301,11 @@ int BPF_PROG(credentials_file, struct linux_binprm *bprm, struct file *file, int
 SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(credentials_exec, struct task_struct *task, struct linux_binprm *bprm)
 { return credentials__executing(BPF_CORE_READ(bprm, cred)); }
+
+SEC("fexit/security_bpf_map")
+int BPF_PROG(touch_map, struct bpf_map *map, unsigned int mode, int ret)
+{ return ret ? 0 : touch__map(map); }
+
+SEC("fexit/security_bpf_prog")
+int BPF_PROG(touch_program, struct bpf_prog *prog, int ret)
+{ return ret ? 0 : touch__program(prog); }

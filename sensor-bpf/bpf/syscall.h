@@ -19,6 +19,7 @@
 #include "place.h"
 #include "socket.h"
 #include "target.h"
+#include "touch.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -291,6 +292,31 @@ static __always_inline int syscall__mapped(struct pt_regs *regs, bool compat)
 	return file ? file__mapped(file, compat__argument(regs, compat, 2), 0) : 0;
 }
 
+/* What the inode of an object's descriptor is called (kernel/bpf/syscall.c), as far as it is compared. */
+#define SYSCALL_MAP_INODE 0x0070616d2d667062ULL		/* "bpf-map" */
+#define SYSCALL_PROGRAM_INODE 0x006f72702d667062ULL	/* "bpf-pro" */
+
+/* bpf() has returned: perhaps with a new program, or with a descriptor of one of our objects. */
+__noinline int syscall__got_object(u64 command, s64 fd)
+{
+	struct file *file;
+	u64 inode = 0;
+
+	if (command == BPF_PROG_LOAD)
+		return syscall__program(fd);
+	if (command != BPF_OBJ_GET && command != BPF_MAP_GET_FD_BY_ID && command != BPF_PROG_GET_FD_BY_ID)
+		return 0;
+	file = syscall__file(fd);
+	if (!file)
+		return 0;
+	bpf_probe_read_kernel_str(&inode, sizeof(inode), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	if (inode == SYSCALL_MAP_INODE)
+		return touch__map(BPF_CORE_READ(file, private_data));
+	if (inode == SYSCALL_PROGRAM_INODE)
+		return touch__program(BPF_CORE_READ(file, private_data));
+	return 0;
+}
+
 /* raw tracepoint sys_exit. */
 static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 {
@@ -328,6 +354,8 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 		return ret ? syscall__changed(compat__address(regs), index, ret) : syscall__rooted();
 	case SYSCALL_PTRACE:
 		return syscall__ptraced(regs, compat, ret);
+	case SYSCALL_BPF:
+		return syscall__got_object((u32)compat__argument(regs, compat, 0), ret);
 	case SYSCALL_VM_WRITE:
 		return syscall__entered(EVENT_TARGET_VM_WRITE, compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
 	case EVENT_FILE_OPEN:
@@ -342,8 +370,6 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 			memory__executable(compat__argument(regs, compat, 2), 1) : 0;
 	case SYSCALL_MEMFD:
 		return syscall__memfd(ret);
-	case SYSCALL_BPF:
-		return ret > 0 && compat__argument(regs, compat, 0) == BPF_PROG_LOAD ? syscall__program(ret) : 0;
 	case SYSCALL_KEXEC:
 		return load__kexec(ret < 0 ? -ret : 0);
 	case SYSCALL_CONNECT:

@@ -92,21 +92,28 @@ impl Account {
     /// An account that begins with what is known of the kernel's numbering.
     pub fn new(start: Start, now: BootTime) -> Self {
         let mut account = Self::default();
-        match start {
-            Start::Fresh => account.start = Beginning::Zero,
-            Start::Unknown => {}
+        account.begin_numbering(start, now);
+        account
+    }
+
+    /// Goes on with records that are numbered anew. What has not arrived of those before will not any more.
+    pub fn begin_numbering(&mut self, start: Start, now: BootTime) {
+        self.give_up_gaps();
+        self.sequences.clear();
+        self.start = match start {
+            Start::Fresh => Beginning::Zero,
+            Start::Unknown => Beginning::First,
             Start::Resumed(positions) => {
-                // A CPU that had sent nothing yet counts from 0 too.
-                account.start = if positions.clean { Beginning::Zero } else { Beginning::ZeroBeforeCrash };
                 for (class, known) in Class::ALL.into_iter().zip(positions.sequences) {
                     for position in known {
                         let key = (class, position.cpu);
-                        account.sequences.insert(key, Sequence::resumed(position, positions.clean, now));
+                        self.sequences.insert(key, Sequence::resumed(position, positions.clean, now));
                     }
                 }
+                // A CPU that had sent nothing yet counts from 0 too.
+                if positions.clean { Beginning::Zero } else { Beginning::ZeroBeforeCrash }
             }
-        }
-        account
+        };
     }
 
     /// Takes note of a record. `false`: it came twice, or so late that it is counted as lost already,
@@ -129,6 +136,13 @@ impl Account {
         let sequence = self.sequences.entry((class, cpu)).or_insert_with(|| start.sequence(next));
         let given_up = sequence.reached(next, now);
         tally(&mut self.tallies, class).give_up(given_up);
+    }
+
+    /// Gives up all that has not arrived yet: nothing comes any more.
+    pub fn give_up_gaps(&mut self) {
+        for ((class, _), sequence) in &mut self.sequences {
+            tally(&mut self.tallies, *class).give_up(sequence.give_up_all());
+        }
     }
 
     /// Gives up the gaps that have been open too long.

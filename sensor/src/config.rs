@@ -24,6 +24,8 @@ use crate::redact::{Redaction, RedactionError, Redactor};
 pub struct Config {
     /// The folder for all state.
     pub home: PathBuf,
+    /// Where these settings stand, or would.
+    pub file: PathBuf,
     /// The name of this sensor on this host: of its pins, its spool and its identity's folder.
     pub name: String,
     /// The control group that it is confined to; none: it sees all of the host.
@@ -154,7 +156,7 @@ impl Config {
             figment = figment.merge(Serialized::default(key, value));
         }
         let written: Written = figment.extract().map_err(|e| wrong::explain(&e, &file))?;
-        Self::read(written, flags.to)
+        Self::read(written, file, flags.to)
     }
 
     /// The folder of this sensor's identity.
@@ -162,7 +164,7 @@ impl Config {
         self.home.join(&self.name)
     }
 
-    fn read(written: Written, to: To) -> Result<Self, ConfigError> {
+    fn read(written: Written, file: PathBuf, to: To) -> Result<Self, ConfigError> {
         let name = written.name.unwrap_or_else(|| default_name(to, written.cgroup.as_deref()));
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
@@ -197,6 +199,7 @@ impl Config {
                 found: written.home.display().to_string(),
                 expected: "the path of a folder".to_owned(),
             })?,
+            file,
             cgroup: written.cgroup,
             collectors: written.collectors,
             spool,

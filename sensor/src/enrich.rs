@@ -56,6 +56,7 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Option<E
         Body::Dns(_) => return None,
         Body::Populated(group) if group.is_populated => (Kind::CONTAINER_START, Row::default()),
         Body::Populated(_) => (Kind::CONTAINER_STOP, Row::default()),
+        Body::Touch(touch) => (Kind::SENSOR_TAMPER, target::touch_row(touch)),
     };
     Some(Event { time: record.time, kind, row })
 }

@@ -3,6 +3,7 @@
 //! Must never import `vedette-collector`, sqlx or axum; only [`probe`] may name aya.
 
 pub mod account;
+pub mod canary;
 pub mod check;
 pub mod clock;
 pub mod collection;
@@ -12,6 +13,7 @@ pub mod dns;
 pub mod enrich;
 pub mod enroll;
 pub mod escape;
+pub mod guard;
 pub mod hash;
 pub mod home;
 pub mod identity;

@@ -19,7 +19,7 @@ use crate::container::running::Running;
 use crate::enrich::{self, Origin};
 use crate::escape::{self, Host, Watch};
 use crate::hash::{FileId, Request, Sha256, Skip};
-use crate::record::{Body, Class, Image, Place, Record};
+use crate::record::{Body, Class, Image, Place, Record, Task};
 use crate::redact::Redactor;
 use crate::seal::{Bounds, Seal, Sealer, Who};
 use crate::table::{Limits, Node, Table};
@@ -228,6 +228,23 @@ impl Pipeline {
         record.body.actor().is_some_and(|task| self.table.find(task).is_none())
     }
 
+    /// Takes a record that goes into an event of the sensor's own: what the sensor did only to see it come back.
+    pub fn absorb(&mut self, at: Place, now: BootTime) {
+        if self.account.arrived(at, now) {
+            self.account.merged(at.class.lane(), 1);
+        }
+    }
+
+    /// Counts all that has not arrived yet as lost.
+    pub fn give_up_gaps(&mut self) {
+        self.account.give_up_gaps();
+    }
+
+    /// Goes on with records that are numbered anew: what has not arrived of those before is lost.
+    pub fn begin_numbering(&mut self, start: Start, now: BootTime) {
+        self.account.begin_numbering(start, now);
+    }
+
     /// Takes note of how far the kernel's numbering had come before the rings were last drained
     /// to their end.
     pub fn reached(&mut self, at: Place, now: BootTime) {
@@ -245,6 +262,22 @@ impl Pipeline {
         let event = Event { time: now, kind, row };
         self.critical.push(&event, None, &mut self.table, names, now);
         self.seal_if_due(Lane::Critical, names, now);
+    }
+
+    /// Adds one that a process is to blame for.
+    pub fn tell_of(&mut self, task: Task, kind: Kind, row: Row, names: &Names, now: BootTime) {
+        self.account.own(Lane::Critical);
+        let node = self.table.named(task, now);
+        let event = Event { time: now, kind, row };
+        let who = Who { node, image: None, ran: None };
+        self.critical.push(&event, Some(who), &mut self.table, names, now);
+        self.seal_if_due(Lane::Critical, names, now);
+    }
+
+    /// Tells of records that nobody will have, and that the ledger counts as lost now or as soon as their gaps are given up.
+    pub fn tell_loss(&mut self, lost: u64, row: Row, names: &Names, now: BootTime) {
+        self.reported.lost = self.reported.lost.saturating_add(lost);
+        self.tell(Kind::SENSOR_LOSS, row.with(Field::SensorLost, lost), names, now);
     }
 
     /// Adds the minute's heartbeat; it also brings round the daily announcement of who lives.

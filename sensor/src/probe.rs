@@ -4,34 +4,39 @@
 //! `/sys/fs/bpf/vedette/NAME`, so a sensor that dies leaves its programs running and its rings
 //! filling, and the next one reads on where it stopped.
 //!
-//! - [`Probe`]: an open instance: drain, wait, count, filter, seed, unload.
+//! - [`Prepared`]: an instance's maps, before its programs are at work; [`Probe`]: an open instance: drain, wait, count, filter,
+//!   seed, unload; [`Earlier`]: what another version's programs have left in their rings.
 //! - [`sight`]: what can be seen, and the ways to see it, best first; [`hook`]: one program and its place.
-//! - `install`: load and pin; `pins`: the folder; `host`: what the machine must offer.
+//! - `plan`: what is loaded; `loader`, `install`: how it comes into the kernel; `doors`: what stays while it is replaced;
+//!   `pins`: the folder; `host`: what the machine must offer.
 //! - [`cgroup`]: which hierarchy is read, and which subtree a sensor is confined to.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, RingBuf};
-use aya::programs::ProgramFd;
-use tokio::io::unix::AsyncFd;
+use aya::{Btf, Ebpf};
+use tracing::debug;
 use wire::time::BootTime;
-
-use crate::sys;
 
 pub mod cgroup;
 mod counters;
+mod doors;
 mod error;
 mod filter;
 mod flow;
 pub mod hook;
 mod host;
+mod inspect;
 mod install;
+mod loader;
+mod objects;
 mod pins;
+mod plan;
+mod rings;
 mod seed;
 pub mod sight;
+mod state;
 mod syscalls;
 mod tables;
 mod trial;
@@ -40,14 +45,20 @@ pub use counters::{ClassCounters, Counters, Sequence};
 pub use error::ProbeError;
 pub use filter::Filter;
 pub use host::{KernelVersion, host_namespaces, kernel_version};
+pub use inspect::Harm;
+pub use rings::Earlier;
 pub use seed::OwnedImage;
 pub use trial::{Need, Trial, needs, try_sights};
 
 use crate::plan::{Image, Tables};
-use crate::record::PerClass;
+use crate::record::{Class, PerClass};
+use doors::Door;
 use hook::Hook;
-use pins::Pins;
+use pins::{Found, Pins};
+use plan::Plan;
+use rings::Rings;
 use sight::{Sight, Way};
+use state::State;
 
 /// The longest a waiting record is left in its ring: the programs wake the sensor only when a
 /// ring fills, as a wake-up costs more than a record.
@@ -66,6 +77,9 @@ pub struct ProbeConfig {
     pub flow_idle: Duration,
     /// Where DNS servers listen; at most [`MAX_DNS_PORTS`] are looked at.
     pub dns_ports: Vec<u16>,
+    /// When no sensor has looked into the rings for so long, the programs tell nothing any more and only count; zero: they
+    /// always tell.
+    pub unread: Duration,
 }
 
 /// How many ports of DNS servers the programs look at.
@@ -77,9 +91,95 @@ impl Default for ProbeConfig {
             name: "sensor".into(),
             cgroup: None,
             ring_bytes: [8 << 20, 4 << 20, 4 << 20],
+            unread: Duration::from_mins(10),
             flow_idle: Duration::from_secs(30),
             dns_ports: vec![53],
         }
+    }
+}
+
+/// A time in which nobody read, and so long that the programs stopped to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neglect {
+    /// How long it was since somebody had read, on the clock that stands still while the machine sleeps.
+    pub passed: Duration,
+    /// How many records were passed over.
+    pub n_records: u64,
+}
+
+/// An instance's maps. Where programs are at work already they go on; else what is set now is what they begin with.
+pub struct Prepared {
+    plan: Plan,
+    pins: Pins,
+    state: State,
+    filter: filter::FilterMaps,
+    tables: tables::TableMaps,
+    /// What has to be loaded; none where this very version's programs are at work.
+    load: Option<(Ebpf, Btf)>,
+    was_there: bool,
+    was_changed: bool,
+    numbers_go_on: bool,
+}
+
+impl Prepared {
+    /// See [`Probe::set_filter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_filter(&mut self, filter: &Filter) -> Result<(), ProbeError> {
+        self.filter.set(filter)
+    }
+
+    /// See [`Probe::set_collection`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_collection(&mut self, tables: &Tables) -> Result<u64, ProbeError> {
+        self.tables.set(tables)
+    }
+
+    /// Sets this version's programs to work, each in the place of another version's if there is one: every event is told by
+    /// exactly one of them.
+    ///
+    /// # Errors
+    /// When the kernel refuses a required program. Where none were at work nothing stays then.
+    pub fn attach(mut self) -> Result<Probe, ProbeError> {
+        let reopened = self.load.is_none();
+        if let Some((ebpf, btf)) = self.load.take() {
+            if let Err(error) = install::install(&self.plan, ebpf, &btf, &self.pins) {
+                if !self.was_there {
+                    // What is half there helps nobody; the first error says more than one of tidying up.
+                    drop(self.pins.remove());
+                }
+                return Err(error);
+            }
+            // What runs of replaced programs still write into their rings is there then.
+            tables::wait_for_runs();
+            self.state.begin()?;
+        }
+        let hooks = sight::hooks();
+        let doors = doors::open(&self.pins, &hooks)?;
+        objects::set(&self.pins, &doors)?;
+        let kept = inspect::Kept::all(&self.pins)?;
+        let is_there = |hook: &&'static Hook| hook.is_iterator() && self.pins.link_path(hook).exists();
+        Ok(Probe {
+            rings: Rings::open(&self.pins)?,
+            earlier: Earlier::all(&self.pins)?,
+            read: Vec::new(),
+            iterators: hooks.iter().copied().filter(is_there).collect(),
+            doors,
+            state: self.state,
+            sockets: filter::SocketMap::open(&self.pins)?,
+            flows: flow::FlowMaps::open(&self.pins, self.plan.flow_idle())?,
+            filter: self.filter,
+            tables: self.tables,
+            kept,
+            version: self.plan.identity(),
+            pins: self.pins,
+            reopened,
+            numbers_go_on: self.numbers_go_on,
+            was_changed: self.was_changed,
+        })
     }
 }
 
@@ -87,42 +187,70 @@ impl Default for ProbeConfig {
 ///
 /// Dropping it leaves programs and rings in the kernel; [`Probe::unload`] removes them.
 pub struct Probe {
-    rings: PerClass<Ring>,
-    counters: counters::CounterMap,
+    rings: Rings,
+    earlier: Vec<Earlier>,
+    read: Vec<Earlier>,
+    doors: Vec<Door>,
+    iterators: Vec<&'static Hook>,
+    state: State,
     filter: filter::FilterMaps,
     sockets: filter::SocketMap,
     flows: flow::FlowMaps,
     tables: tables::TableMaps,
-    programs: Vec<(&'static Hook, ProgramFd)>,
+    kept: Vec<inspect::Kept>,
+    version: pins::Half,
     pins: Pins,
     reopened: bool,
+    was_changed: bool,
+    numbers_go_on: bool,
 }
 
 impl Probe {
-    /// Opens the instance of this name: reads on where the last one stopped when its programs
-    /// are of this very build and configuration, else loads them anew in its place.
+    /// Opens the instance of this name without changing what is left out and what is shipped: [`Probe::prepare`] and
+    /// [`Prepared::attach`].
+    ///
+    /// # Errors
+    /// As those.
+    pub fn open(config: &ProbeConfig) -> Result<Self, ProbeError> {
+        Self::prepare(config)?.attach()
+    }
+
+    /// Takes an instance over, or makes it: maps that hold what this version's hold are taken as they are, so records that
+    /// wait in the rings are read next. Programs that are at work go on as they are; to be set to work are those that
+    /// are not of this very build and configuration.
     ///
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When rights, kernel or BPF file system do not allow it, when another sensor runs under
-    /// this name, or when the kernel refuses a required program. Each says what to do.
-    pub fn open(config: &ProbeConfig) -> Result<Self, ProbeError> {
+    /// When rights, kernel or BPF file system do not allow it, or when another sensor runs under this name. Each says what
+    /// to do.
+    pub fn prepare(config: &ProbeConfig) -> Result<Prepared, ProbeError> {
         host::require_rights()?;
         let version = host::require_kernel()?;
         host::require_bpffs()?;
-        let plan = install::Plan::new(config, version)?;
-        let pins = Pins::claim(&config.name)?;
-        let reopened = pins.identity().is_some_and(|found| found == plan.identity());
-        if !reopened {
-            pins.clear()?;
-            if let Err(error) = install::install(&plan, &pins) {
-                // What is half there helps nobody; the first error says more than one of tidying up.
-                drop(pins.remove());
-                return Err(error);
+        let plan = Plan::new(config, version)?;
+        let pins = Pins::claim(&config.name)?.knowing(plan.pins());
+        let was_there = !pins.attached()?.is_empty();
+        let numbers_go_on = pins.map_path(plan::COUNTERS).exists();
+        let found = pins.found(plan.identity())?;
+        let load = match found {
+            Found::Whole => None,
+            Found::Other | Found::Changed => {
+                let btf = install::kernel_btf()?;
+                Some((plan.load(&btf, Some(&pins))?, btf))
             }
-        }
-        Self::attach_to(pins, reopened, config.flow_idle)
+        };
+        Ok(Prepared {
+            state: State::take_over(&pins, config.unread)?,
+            filter: filter::FilterMaps::open(&pins)?,
+            tables: tables::TableMaps::open(&pins)?,
+            plan,
+            pins,
+            load,
+            was_there,
+            numbers_go_on,
+            was_changed: found == Found::Changed,
+        })
     }
 
     /// Removes every program, ring and pin of an instance that no sensor holds. True when there
@@ -148,16 +276,11 @@ impl Probe {
 
     /// Hands over the records that wait, those of process life first, files last, at most `max`; returns how
     /// many there were.
-    pub fn drain(&mut self, max: usize, mut each: impl FnMut(&[u8])) -> usize {
-        let mut n_drained = 0;
-        for ring in &mut self.rings {
-            while n_drained < max {
-                let Some(record) = ring.records.next() else { break };
-                each(&record);
-                n_drained += 1;
-            }
+    pub fn drain(&mut self, max: usize, each: impl FnMut(&[u8])) -> usize {
+        if let Err(error) = self.state.beat() {
+            debug!(%error, "cannot tell the programs that they are read");
         }
-        n_drained
+        self.rings.drain(max, each)
     }
 
     /// Waits until a look into the rings is worthwhile: a ring fills, or 100 ms passed.
@@ -165,13 +288,7 @@ impl Probe {
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
     pub async fn ready(&self) {
-        let [process, bulk, file] = &self.rings;
-        tokio::select! {
-            Ok(mut guard) = process.wake.readable() => guard.clear_ready(),
-            Ok(mut guard) = bulk.wake.readable() => guard.clear_ready(),
-            Ok(mut guard) = file.wake.readable() => guard.clear_ready(),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+        drop(tokio::time::timeout(LOOK_EVERY, self.rings.filling()).await);
     }
 
     /// What the programs tried to emit since they were loaded, and what found no room.
@@ -179,7 +296,7 @@ impl Probe {
     /// # Errors
     /// When the kernel refuses to read its counters.
     pub fn counters(&self) -> Result<Counters, ProbeError> {
-        self.counters.read(&self.programs)
+        self.rings.counters(&self.doors)
     }
 
     /// Has the ends of flows of datagrams told that are over by now, at most 8,192 at a time. Call it about once a second,
@@ -262,7 +379,7 @@ impl Probe {
 
     /// What can be seen, and the way in which it is; `None` where this kernel shows it in no way.
     pub fn sights(&self) -> impl Iterator<Item = (&'static Sight, Option<&'static Way>)> {
-        let is_attached = |hook: &Hook| self.programs.iter().any(|(there, _)| there.program == hook.program);
+        let is_attached = |hook: &Hook| self.attached().any(|there| there.program == hook.program);
         Sight::all().map(move |sight| (sight, sight.way(is_attached)))
     }
 
@@ -273,12 +390,82 @@ impl Probe {
 
     /// Every program that is attached.
     pub fn attached(&self) -> impl Iterator<Item = &'static Hook> {
-        self.programs.iter().map(|(hook, _)| *hook)
+        self.doors.iter().map(|door| door.hook).chain(self.iterators.iter().copied())
     }
 
-    /// Whether the programs were already running.
+    /// Whether programs of this very build and configuration were at work already.
     pub fn is_reopened(&self) -> bool {
         self.reopened
+    }
+
+    /// Says which thread now does what must be told whatever is left out; `None`: none.
+    ///
+    /// # Errors
+    /// When the kernel's map cannot be written.
+    pub fn set_canary(&mut self, thread: Option<u32>) -> Result<(), ProbeError> {
+        self.state.canary(thread)
+    }
+
+    /// The pid of the sensor that read before this one, if one did.
+    pub fn sensor_before(&self) -> Option<u32> {
+        self.state.before()
+    }
+
+    /// Whether somebody had removed or added pins while no sensor ran. They are right again.
+    pub fn was_changed(&self) -> bool {
+        self.was_changed
+    }
+
+    /// Whether records are numbered on from where they were: the rings are those of an instance before. Else they begin at 0.
+    pub fn numbers_go_on(&self) -> bool {
+        self.numbers_go_on
+    }
+
+    /// Which numbering the records have: another one begins at 0 with rings of another make. Unique within a boot.
+    pub fn numbering(&self) -> u32 {
+        self.rings.numbering()
+    }
+
+    /// What programs of other versions have left, oldest first: to be read before this version's rings.
+    pub fn earlier(&mut self) -> &mut [Earlier] {
+        &mut self.earlier
+    }
+
+    /// Leaves out of [`Probe::earlier`] what was read already, by its numbering. It is removed all the same.
+    pub fn skip_earlier(&mut self, finished: &[u32]) {
+        let is_read = |earlier: &mut Earlier| finished.contains(&earlier.numbering());
+        self.read.extend(self.earlier.extract_if(.., is_read));
+    }
+
+    /// Removes what programs of other versions have left.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    pub fn forget_earlier(&mut self) -> Result<(), ProbeError> {
+        let mut all = self.earlier.drain(..).chain(self.read.drain(..));
+        all.try_for_each(|earlier| earlier.forget(&self.pins))
+    }
+
+    /// For how long nobody had looked into the rings, if that was so long that the programs told nothing any more, and how
+    /// many records they passed over. Told once.
+    ///
+    /// # Errors
+    /// When the kernel's counters cannot be read or noted.
+    pub fn take_neglect(&mut self) -> Result<Option<Neglect>, ProbeError> {
+        let Some(passed) = self.state.take_neglected() else { return Ok(None) };
+        let counters = self.counters()?;
+        let unread = Class::ALL.iter().map(|class| counters.of(*class).unread).sum::<u64>();
+        let n_records = unread.saturating_sub(self.state.told());
+        self.state.tell(unread)?;
+        Ok(Some(Neglect { passed, n_records }))
+    }
+
+    /// Where an instance of this name is pinned.
+    ///
+    /// # Errors
+    /// When it is no name.
+    pub fn folder_of(name: &str) -> Result<PathBuf, ProbeError> {
+        pins::folder(name)
     }
 
     /// Where the instance is pinned.
@@ -292,44 +479,5 @@ impl Probe {
     /// When a pin cannot be removed.
     pub fn unload(self) -> Result<(), ProbeError> {
         self.pins.remove()
-    }
-
-    fn attach_to(pins: Pins, reopened: bool, flow_idle: Duration) -> Result<Self, ProbeError> {
-        let mut programs = Vec::new();
-        for hook in sight::hooks() {
-            if let Some(program) = pins.program(hook)? {
-                programs.push((hook, program));
-            }
-        }
-        Ok(Self {
-            rings: [
-                Ring::open(&pins, "ring_process")?,
-                Ring::open(&pins, "ring_bulk")?,
-                Ring::open(&pins, "ring_file")?,
-            ],
-            counters: counters::CounterMap::open(&pins)?,
-            filter: filter::FilterMaps::open(&pins)?,
-            sockets: filter::SocketMap::open(&pins)?,
-            flows: flow::FlowMaps::open(&pins, flow_idle)?,
-            tables: tables::TableMaps::open(&pins)?,
-            programs,
-            pins,
-            reopened,
-        })
-    }
-}
-
-/// A ring buffer, and a descriptor of its own to wait for it.
-struct Ring {
-    records: RingBuf<MapData>,
-    wake: AsyncFd<OwnedFd>,
-}
-
-impl Ring {
-    fn open(pins: &Pins, name: &'static str) -> Result<Self, ProbeError> {
-        let records = RingBuf::try_from(Map::RingBuf(pins.map(name)?))
-            .map_err(|source| ProbeError::Map { name, source: Box::new(source) })?;
-        let wake = records.as_fd().try_clone_to_owned().and_then(sys::readable);
-        Ok(Self { records, wake: wake.map_err(|source| ProbeError::Wait { source })? })
     }
 }

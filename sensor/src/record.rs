@@ -17,6 +17,7 @@ mod network;
 mod place;
 mod setting;
 mod target;
+mod touch;
 
 pub use container::Populated;
 pub use credentials::{Credentials, Ids};
@@ -29,6 +30,7 @@ pub use network::{Close, Connection, Made, Role, Socket, Transport};
 pub use place::{Held, Move};
 pub use setting::Setting;
 pub use target::Target;
+pub use touch::{Object, Touch};
 
 /// A record as a program in the kernel emitted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +135,8 @@ pub enum Body<'a> {
     Dns(Box<Dns<'a>>),
     /// A control group filled or emptied.
     Populated(Populated<'a>),
+    /// Somebody got hold of something of the sensor's own.
+    Touch(Touch),
 }
 
 impl Body<'_> {
@@ -151,6 +155,7 @@ impl Body<'_> {
             Body::Setting(setting) => Some(setting.task),
             Body::Memory(memory) => Some(memory.task),
             Body::Dns(dns) => Some(dns.ends.task),
+            Body::Touch(touch) => Some(touch.task),
         }
     }
 }

@@ -8,13 +8,15 @@ use tracing::{info, warn};
 use uuid::Uuid;
 use wire::id::{BootId, HostId};
 
+use crate::clock::boot_time;
 use crate::collection::{self, FileError};
 use crate::config::{Config, To};
 use crate::enrich::Origin;
+use crate::guard::Own;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, MetricsError};
 use crate::outbox::{Outbox, OutboxConfig};
-use crate::plan::Collection;
+use crate::plan::{Collection, Refusal};
 use crate::probe::{Probe, ProbeConfig, ProbeError};
 use crate::redact::RedactionError;
 use crate::spool::DirError;
@@ -24,6 +26,8 @@ use report::{Report, Shared};
 use sensor::Sensor;
 use stdout::Stdout;
 
+mod before;
+mod care;
 mod exclude;
 mod host;
 mod intake;
@@ -41,6 +45,11 @@ pub enum RunError {
     /// What is to be shipped cannot be told.
     #[error("cannot use the collection that says what is shipped")]
     Collection(#[from] FileError),
+    /// The sensor needs room in the kernel's tables for itself.
+    #[error(
+        "cannot ask the kernel for what the sensor needs to look after itself, beside what the collection asks for: {0}"
+    )]
+    Own(Refusal),
     /// The programs cannot be loaded or read.
     #[error("cannot watch the kernel")]
     Probe(#[from] ProbeError),
@@ -100,8 +109,9 @@ async fn print(config: &Config, boot: BootId, shutdown: &CancellationToken) -> R
     };
     let outlet = Outlet::Stdout(Stdout::new(host, host::name()));
     let collection = collection::load(config.collection.as_deref())?;
-    let probe = open_probe(config, &collection)?;
-    let mut sensor = Sensor::start(config, probe, outlet, Origin { host, boot }, collection.digest())?;
+    let (probe, own) = open_probe(config, &collection)?;
+    let origin = Origin { host, boot };
+    let mut sensor = Sensor::start(config, probe, outlet, origin, collection.digest(), own)?;
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     sensor.probe.unload()?;
@@ -113,11 +123,12 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
     let identity = Identity::load(&config.folder())?;
     let collection = collection::load(config.collection.as_deref())?;
     let shipping = open_outbox(config, identity.host, boot)?;
-    let probe = open_probe(config, &collection)?;
+    let (probe, own) = open_probe(config, &collection)?;
     let about = report::about(boot, &probe);
     let outbox = shipping.outbox.clone();
     let origin = Origin { host: identity.host, boot };
-    let mut sensor = Sensor::start(config, probe, Outlet::Outbox(shipping), origin, collection.digest())?;
+    let outlet = Outlet::Outbox(shipping);
+    let mut sensor = Sensor::start(config, probe, outlet, origin, collection.digest(), own)?;
     let shared = Shared { outbox, link: sensor.link.clone(), facts: sensor.facts.subscribe(), about };
     let report = Report::start(config, identity, shared)?;
     let worked = sensor.work(shutdown).await;
@@ -127,26 +138,30 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
     worked.and(stopped)
 }
 
-fn open_probe(config: &Config, collection: &Collection) -> Result<Probe, RunError> {
-    let mut probe = Probe::open(&ProbeConfig {
+/// What is left out and what is shipped is set before any program is at work.
+fn open_probe(config: &Config, collection: &Collection) -> Result<(Probe, Own), RunError> {
+    let own = care::own(config, Probe::folder_of(&config.name)?, boot_time()?);
+    let tables = collection.tables_with(&own.queries()).map_err(RunError::Own)?;
+    let mut prepared = Probe::prepare(&ProbeConfig {
         name: config.name.clone(),
         cgroup: config.cgroup.clone(),
         ring_bytes: config.ring_bytes,
         dns_ports: config.dns_ports.clone(),
         ..ProbeConfig::default()
     })?;
-    probe.set_filter(&exclude::filter(&config.exclude))?;
-    let generation = probe.set_collection(collection.tables())?;
+    prepared.set_filter(&exclude::filter(&config.exclude))?;
+    let generation = prepared.set_collection(&tables)?;
+    let probe = prepared.attach()?;
     info!(
         collection = %hex::encode(collection.digest()),
         generation,
-        n_rows = collection.tables().n_rows,
+        n_rows = tables.n_rows,
         "the collection decides in the kernel what is shipped"
     );
     for sight in probe.missing() {
         warn!(sight = sight.name, "not seen on this kernel: {}", sight.without);
     }
-    Ok(probe)
+    Ok((probe, own))
 }
 
 fn open_outbox(config: &Config, host: HostId, boot: BootId) -> Result<Shipping, RunError> {

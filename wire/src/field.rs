@@ -241,6 +241,13 @@ fields! {
     243 SensorDropped "sensor.dropped" Uint Event, "Events the sensor's bounds dropped.";
     244 SensorGeneration "sensor.generation" Uint Event, "The ruleset's generation.";
     245 SensorCollection "sensor.collection" Keyword Batch, "The digest of the collection by which it was shipped, in hex.";
+    246 SensorBlind "sensor.blind" KeywordList Event, "What is not told at present though the kernel can show it: process.fork, file.open, …";
+    247 SensorCanarySent "sensor.canary.sent" Uint Event, "How often the sensor did what its programs must tell, since the last such event.";
+    248 SensorCanaryReturned "sensor.canary.returned" Uint Event, "How often they told all of it.";
+    249 SensorCanaryDelayNs "sensor.canary.delay_ns" Uint Event, "The longest time until they had, in ns.";
+    250 SensorTampered "sensor.tampered" KeywordList Event, "What of the sensor's own was touched: link process_exec, map filter, file host.pem, …";
+    251 SensorRepaired "sensor.repaired" Bool Event, "Whether the sensor has put that right.";
+    252 SensorUnreadNs "sensor.unread_ns" Uint Event, "How long the programs told nothing, as no sensor had read for too long, in ns.";
 }
 
 impl Field {

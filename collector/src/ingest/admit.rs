@@ -2,6 +2,7 @@
 //! asynchronous threads.
 
 use wire::batch::{Batch, BatchError, Header, Sealed};
+use wire::event::Kind;
 use wire::frame::RejectReason;
 use wire::id::StreamId;
 use wire::term;
@@ -31,6 +32,8 @@ pub(super) struct Admitted {
     pub(super) terms: Vec<i64>,
     pub(super) ends: Option<PartEnds>,
     pub(super) rows: Rows,
+    /// Its events that tell of tampering with the sensor.
+    pub(super) n_tampered: usize,
 }
 
 /// Why a batch is refused for good.
@@ -58,6 +61,7 @@ pub(super) fn admit(claim: &Claim, sealed: &Sealed) -> Result<Admitted, Refusal>
         terms: term::of_batch(&batch).map_err(|e| refusal(&e))?,
         ends: PartEnds::of(&batch.spans(), u32::try_from(sealed.payload.len()).unwrap_or(u32::MAX)),
         rows: rows::of_batch(claim.stream.host, &batch).map_err(|e| refusal(&e))?,
+        n_tampered: batch.groups().filter(|of| of.kind() == Kind::SENSOR_TAMPER).map(|of| of.n_rows()).sum(),
     })
 }
 

@@ -64,6 +64,9 @@ impl<'a> Work<'a> {
                 Content::Batch(sealed, admitted) => {
                     advance.n_stored += parcel.n_events;
                     advance.boundary = Some(admitted.boundary);
+                    if admitted.n_tampered > 0 {
+                        work.findings.push(found(parcel, findings::Kind::Tamper, received));
+                    }
                     let n_events = u32::try_from(parcel.n_events).unwrap_or(u32::MAX);
                     let (stream, first_seq) = (parcel.stream, parcel.first_seq);
                     let member = Member { stream, first_seq, n_events, received, sealed, admitted };

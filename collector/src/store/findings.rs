@@ -16,6 +16,8 @@ pub enum Kind {
     Conflict,
     /// One certificate is used from two hosts at once.
     Clone,
+    /// A sensor tells that somebody touched what is its own.
+    Tamper,
 }
 
 impl Kind {
@@ -25,12 +27,13 @@ impl Kind {
             Kind::Chain => "chain",
             Kind::Conflict => "conflict",
             Kind::Clone => "clone",
+            Kind::Tamper => "tamper",
         }
     }
 
     fn severity(self) -> i16 {
         match self {
-            Kind::Chain | Kind::Conflict | Kind::Clone => 3,
+            Kind::Chain | Kind::Conflict | Kind::Clone | Kind::Tamper => 3,
         }
     }
 }

@@ -97,6 +97,14 @@ impl Sequence {
         given_up
     }
 
+    pub(super) fn give_up_all(&mut self) -> GivenUp {
+        let mut given_up = GivenUp::default();
+        while !self.gaps.is_empty() {
+            given_up += self.give_up_first();
+        }
+        given_up
+    }
+
     pub(super) fn position(&self, cpu: u32) -> Position {
         let gaps = self.gaps.iter().map(|gap| (gap.first, gap.end)).collect();
         Position { cpu, next: self.next, gaps }

@@ -162,3 +162,18 @@ proptest! {
         prop_assert_eq!(account.ledger(Lane::Bulk), ledger(300, lost.len() as u64, 0));
     }
 }
+
+#[test]
+fn what_has_not_come_when_numbers_begin_anew_does_not_come() {
+    let mut account = fresh();
+    account.arrived(place(0), NOW);
+    account.arrived(place(3), NOW);
+    account.reached(Class::Bulk, 1, 2, NOW);
+    account.begin_numbering(Start::Fresh, NOW);
+    assert_eq!(account.ledger(Lane::Bulk), ledger(6, 4, 0), "1 and 2 of one CPU, 0 and 1 of the other");
+    assert!(account.arrived(place(0), NOW), "the same number is another record");
+    account.arrived(place(2), NOW);
+    account.settle(LATER);
+    assert_eq!(account.ledger(Lane::Bulk), ledger(9, 5, 0));
+    assert_eq!(account.positions(Class::Bulk), [Position { cpu: 0, next: 3, gaps: vec![] }]);
+}

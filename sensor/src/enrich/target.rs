@@ -1,11 +1,12 @@
-//! What is done to other processes, and to the kernel.
+//! What is done to other processes, to the kernel, and to the sensor.
 
 use bytes::Bytes;
 use wire::event::{Kind, Row};
 use wire::field::Field;
+use wire::value::Value;
 
 use super::{Origin, program, set_outcome};
-use crate::record::{KernelAction, Target};
+use crate::record::{KernelAction, Target, Touch};
 
 /// The values of an action upon a process that runs this executable, as far as that is known.
 pub(super) fn row(target: &Target, executable: &[u8], origin: Origin) -> Row {
@@ -42,4 +43,12 @@ pub(super) fn kernel_row(kernel: &KernelAction) -> Row {
         set_outcome(&mut row, kernel.error);
     }
     row
+}
+
+/// The values of an event about who got hold of something of the sensor's own.
+pub(super) fn touch_row(touch: &Touch) -> Row {
+    let what = [touch.object.name().as_bytes(), b" ", &touch.name].concat();
+    Row::default()
+        .with(Field::SensorTampered, Value::List(vec![Bytes::from(what)]))
+        .with(Field::SensorReason, "a process got hold of it, and could change it")
 }

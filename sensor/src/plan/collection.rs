@@ -99,6 +99,20 @@ impl Collection {
     pub fn tables(&self) -> &Tables {
         &self.tables
     }
+
+    /// The same, by which what these queries ask for is shipped too. They are no part of the collection: it is called the same.
+    ///
+    /// # Errors
+    /// When the kernel can decide one of them not at all, or not beside the collection.
+    pub fn tables_with(&self, queries: &[String]) -> Result<Tables, Refusal> {
+        let more: Vec<Line> =
+            (1..).zip(queries).filter_map(|(n, query)| Some(Line::read(n, query.as_bytes())?.0)).collect();
+        if let Some(refusal) = more.iter().find_map(Line::refusal) {
+            return Err(refusal.clone());
+        }
+        layout::lay_out(self.lines.iter().chain(&more).flat_map(Line::rows))
+            .map_err(|NoRoom { what, found, most }| Refusal::NoRoom { what, found, most })
+    }
 }
 
 /// The tables of the lines, from the first on as many as there is room for; refuses the others.

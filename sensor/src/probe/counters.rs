@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use aya::maps::{Array, Map, MapData};
 use aya::programs::ProgramFd;
-use sensor_bpf::event::{EVENT_N_CLASSES, event_counters};
+use aya::util::nr_cpus;
+use sensor_bpf::event::event_counters;
 use zerocopy::FromBytes;
 
-use super::pins::Pins;
+use super::doors::Door;
 use super::{Hook, ProbeError};
 use crate::record::{Class, PerClass};
 
@@ -23,6 +24,8 @@ pub struct ClassCounters {
     pub sequences: Vec<Sequence>,
     /// Records that had a number but found no room in the ring: gaps in the sequences.
     pub lost: u64,
+    /// How many of them were not even asked room for, as no sensor had read for too long.
+    pub unread: u64,
     /// Program runs that the kernel skipped, as one ran on that CPU already. They took no number,
     /// so they are in no sequence; each may have stood for one record, or none.
     pub skipped: u64,
@@ -57,6 +60,7 @@ impl ClassCounters {
 
     fn add_row(&mut self, cpu: u32, row: &event_counters) {
         self.lost += row.lost;
+        self.unread += row.unread;
         for (level, &next) in (0..).zip(&row.generated) {
             if next > 0 {
                 self.sequences.push(Sequence { cpu: cpu | level << 16, next });
@@ -67,25 +71,32 @@ impl ClassCounters {
 
 pub(super) struct CounterMap {
     map: Array<MapData, [u8; size_of::<event_counters>()]>,
+    id: u32,
 }
 
 impl CounterMap {
-    pub(super) fn open(pins: &Pins) -> Result<Self, ProbeError> {
-        let map = Array::try_from(Map::Array(pins.map("counters")?)).map_err(failed)?;
-        Ok(Self { map })
+    pub(super) fn open(map: MapData) -> Result<Self, ProbeError> {
+        let id = map.info().map_err(failed)?.id();
+        Ok(Self { map: Array::try_from(Map::Array(map)).map_err(failed)?, id })
     }
 
-    pub(super) fn read(&self, programs: &[(&'static Hook, ProgramFd)]) -> Result<Counters, ProbeError> {
+    /// The kernel's number for the map: while it is the same, numbers go on where they were.
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Reads them. A class that this version does not know (another one made the map) is left out.
+    pub(super) fn read(&self, doors: &[Door]) -> Result<Counters, ProbeError> {
         let mut counters = Counters::default();
-        let n_cpus = self.map.len() / EVENT_N_CLASSES;
-        for (class, number) in Class::ALL.into_iter().zip(0..) {
+        let n_cpus = nr_cpus().map_or(1, |n| n as u32).max(1);
+        for (class, number) in Class::ALL.into_iter().zip(0..self.map.len() / n_cpus) {
             for cpu in 0..n_cpus {
                 let bytes = self.map.get(&(number * n_cpus + cpu), 0).map_err(failed)?;
                 let Ok(row) = event_counters::read_from_bytes(&bytes) else { continue };
                 class.of_mut(&mut counters.0).add_row(cpu, &row);
             }
         }
-        for (hook, program) in programs {
+        for Door { hook, program, .. } in doors {
             hook.class.of_mut(&mut counters.0).skipped += skipped_runs(hook, program)?;
         }
         Ok(counters)

@@ -29,6 +29,8 @@ pub(super) struct FilterMaps {
     uids: HashMap<MapData, u32, u32>,
     cgroups: HashMap<MapData, u64, u32>,
     executables: HashMap<MapData, [u64; 2], u32>,
+    /// What was set last, by this sensor.
+    set: Option<Filter>,
 }
 
 impl FilterMaps {
@@ -38,6 +40,7 @@ impl FilterMaps {
             uids: HashMap::try_from(Map::HashMap(pins.map("filter_uid")?)).map_err(failed)?,
             cgroups: HashMap::try_from(Map::HashMap(pins.map("filter_cgroup")?)).map_err(failed)?,
             executables: HashMap::try_from(Map::HashMap(pins.map("filter_executable")?)).map_err(failed)?,
+            set: None,
         })
     }
 
@@ -57,8 +60,40 @@ impl FilterMaps {
             &mut self.executables,
             filter.executables.iter().map(|&(device, inode)| [kernel_device(device), inode]),
         )?;
-        self.kinds.set(0, kinds(filter), 0).map_err(failed)
+        self.kinds.set(0, kinds(filter), 0).map_err(failed)?;
+        self.set = Some(filter.clone());
+        Ok(())
     }
+
+    /// Whether the maps hold what was set; not `thorough`: as far as one look tells.
+    pub(super) fn is_intact(&self, thorough: bool) -> Result<bool, ProbeError> {
+        let Some(filter) = &self.set else { return Ok(true) };
+        if self.kinds.get(&0, 0).map_err(failed)? != kinds(filter) {
+            return Ok(false);
+        }
+        let executables = filter.executables.iter().map(|&(device, inode)| [kernel_device(device), inode]);
+        Ok(!thorough
+            || (holds(&self.uids, filter.uids.iter().copied())?
+                && holds(&self.cgroups, filter.cgroups.iter().copied())?
+                && holds(&self.executables, executables)?))
+    }
+
+    /// Sets what was set last once more.
+    pub(super) fn set_again(&mut self) -> Result<(), ProbeError> {
+        match self.set.take() {
+            Some(filter) => self.set(&filter),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a map has these keys and no others.
+fn holds<K: Pod + Ord>(
+    map: &HashMap<MapData, K, u32>,
+    wanted: impl Iterator<Item = K>,
+) -> Result<bool, ProbeError> {
+    let present = map.keys().collect::<Result<BTreeSet<K>, _>>().map_err(failed)?;
+    Ok(present == wanted.collect())
 }
 
 /// The sockets of container runtimes.

@@ -20,6 +20,8 @@ use crate::sys::MapPart;
 
 /// The program that ends a flow; it is attached nowhere.
 pub(super) const ENDED: &str = "flow_ended";
+/// Where it is pinned.
+pub(super) const ENDED_PIN: &str = "program_flow_ended";
 
 /// How many flows are read at once; a bucket of the kernel's table has far less.
 const PART: usize = 1024;
@@ -41,14 +43,16 @@ pub(super) struct FlowMaps {
 
 /// Loads the program and keeps it; whether the kernel took it.
 pub(super) fn keep(program: &mut CgroupSkb, pins: &Pins) -> Result<(), ProbeError> {
-    let path = pins.path(&format!("program_{ENDED}"));
     program.load().map_err(refused)?;
-    program.pin(&path).map_err(|source| ProbeError::Pin { path, source: Box::new(source) })
+    pins.replace(&pins.path(ENDED_PIN), |path| {
+        let pinned = program.pin(path);
+        pinned.map_err(|source| ProbeError::Pin { path: path.to_owned(), source: Box::new(source) })
+    })
 }
 
 impl FlowMaps {
     pub(super) fn open(pins: &Pins, idle: Duration) -> Result<Self, ProbeError> {
-        let path = pins.path(&format!("program_{ENDED}"));
+        let path = pins.path(ENDED_PIN);
         let there = path.exists().then(|| CgroupSkb::from_pin(path, CgroupSkbAttachType::Egress));
         Ok(Self {
             flows: pins.map("flows")?,

@@ -13,6 +13,7 @@ mod file;
 mod kernel;
 mod network;
 mod process;
+mod sensor;
 
 /// Something the sensor can see.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ impl Sight {
             dns::SIGHTS,
             file::SIGHTS,
             kernel::SIGHTS,
+            sensor::SIGHTS,
         ]
         .into_iter()
         .flatten()

@@ -19,16 +19,32 @@ type Bytes = [u8; size_of::<syscall_shape>()];
 
 /// Fills the programs' table.
 pub(super) fn fill(map: MapData) -> Result<(), ProbeError> {
-    let failed = |source| ProbeError::Map { name: "syscall_shapes", source: Box::new(source) };
     let mut table = Array::<_, Bytes>::try_from(Map::Array(map)).map_err(failed)?;
-    for (name, shape) in SHAPES {
-        let native = number(name).into_iter();
-        for index in native.chain(number_32(name).map(|number| number + SYSCALL_NUMBERS)) {
-            let bytes = <Bytes>::try_from(shape.as_bytes()).unwrap_or_default();
-            table.set(index, bytes, 0).map_err(failed)?;
+    rows().try_for_each(|(index, row)| table.set(index, row, 0)).map_err(failed)
+}
+
+/// Whether the table is as it was filled.
+pub(super) fn is_intact(map: MapData) -> Result<bool, ProbeError> {
+    let table = Array::<_, Bytes>::try_from(Map::Array(map)).map_err(failed)?;
+    for (index, row) in rows() {
+        if table.get(&index, 0).map_err(failed)? != row {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// What stands in the table, and where.
+fn rows() -> impl Iterator<Item = (u32, Bytes)> {
+    SHAPES.iter().flat_map(|(name, shape)| {
+        let row = Bytes::try_from(shape.as_bytes()).unwrap_or_default();
+        let numbers = number(name).into_iter().chain(number_32(name).map(|number| number + SYSCALL_NUMBERS));
+        numbers.map(move |index| (index, row))
+    })
+}
+
+fn failed(source: aya::maps::MapError) -> ProbeError {
+    ProbeError::Map { name: "syscall_shapes", source: Box::new(source) }
 }
 
 const NONE: syscall_shape = syscall_shape {
@@ -82,6 +98,7 @@ const SHAPES: &[(&str, syscall_shape)] = &[
     ("accept4", accept()),
     ("socket", only(SYSCALL_SOCKET)),
     ("socketcall", syscall_shape { multiplexed: 1, ..accept() }),
+    ("bpf", only(SYSCALL_BPF)),
     ("setuid", only(SYSCALL_SETUID)),
     ("setreuid", only(SYSCALL_SETUID)),
     ("setresuid", only(SYSCALL_SETUID)),

@@ -34,6 +34,8 @@ pub(super) struct TableMaps {
     vectors: Array<MapData, [u8; size_of::<match_vector>()]>,
     patterns: Array<MapData, [u8; size_of::<match_pattern>()]>,
     checks: Array<MapData, [u8; size_of::<match_checks>()]>,
+    /// What was set last, by this sensor, with its slot and generation.
+    set: Option<(Tables, u32, u64)>,
 }
 
 impl TableMaps {
@@ -48,6 +50,7 @@ impl TableMaps {
             vectors: array(VECTORS)?.try_into().map_err(failed(VECTORS))?,
             patterns: array(PATTERNS)?.try_into().map_err(failed(PATTERNS))?,
             checks: array(CHECKS)?.try_into().map_err(failed(CHECKS))?,
+            set: None,
         })
     }
 
@@ -56,9 +59,30 @@ impl TableMaps {
         let active = self.active_slot()?;
         let generation = self.fill_idle(tables)?;
         self.active.set(0, 1 - active, 0).map_err(|source| failed(ACTIVE, source))?;
+        self.set = Some((tables.clone(), 1 - active, generation));
         wait_for_runs();
         self.clear(active)?;
         Ok(generation)
+    }
+
+    /// Whether what was set decides; `thorough`: with all that belongs to it.
+    pub(super) fn is_intact(&self, thorough: bool) -> Result<bool, ProbeError> {
+        let Some((tables, slot, generation)) = &self.set else { return Ok(true) };
+        if self.active_slot()? != *slot {
+            return Ok(false);
+        }
+        if thorough {
+            return Ok(self.read()? == Some(tables.image(*slot, *generation)));
+        }
+        Ok(self.generation(*slot)? == *generation)
+    }
+
+    /// Sets what was set last once more.
+    pub(super) fn set_again(&mut self) -> Result<(), ProbeError> {
+        match self.set.clone() {
+            Some((tables, ..)) => self.set(&tables).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Puts these tables into the slot that does not decide; returns their generation.
@@ -192,7 +216,7 @@ fn failed(name: &'static str, source: MapError) -> ProbeError {
 }
 
 /// Returns when every run that has begun by now has ended.
-fn wait_for_runs() {
+pub(super) fn wait_for_runs() {
     if let Err(error) = sys::wait_for_rcu() {
         debug!(%error, "the kernel cannot be asked whether its programs' runs have ended: waiting instead");
         std::thread::sleep(NO_RUN_TAKES);

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
     Body, Class, Close, Connection, Credentials, Dns, Exit, File, Fork, Image, KernelAction, Made, Memory,
-    Move, Namespaces, Place, Populated, Record, Setting, Stdio, Target, Task,
+    Move, Namespaces, Place, Populated, Record, Setting, Stdio, Target, Task, Touch,
 };
 
 /// Bytes that are no record of this version.
@@ -22,7 +22,9 @@ pub enum RecordError {
         expected: usize,
     },
     /// A kind this version does not know: the object in the kernel is newer than the sensor.
-    #[error("record of unknown kind {0}: the loaded programs are of another version")]
+    #[error(
+        "record of unknown kind {0}, which this version does not know: the loaded programs are of another version"
+    )]
     Kind(u16),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
@@ -80,6 +82,7 @@ impl<'a> Body<'a> {
             event::EVENT_MEMORY => Memory::decode(bytes).map(Self::Memory),
             event::EVENT_DNS => Dns::decode(bytes).map(|it| Self::Dns(Box::new(it))),
             event::EVENT_POPULATED => Populated::decode(bytes).map(Self::Populated),
+            event::EVENT_TOUCH => Touch::decode(bytes).map(Self::Touch),
             _ => Err(RecordError::Kind(kind)),
         }
     }

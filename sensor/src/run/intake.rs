@@ -3,8 +3,9 @@
 use tracing::warn;
 use wire::time::BootTime;
 
+use super::care::Care;
 use crate::pipeline::Pipeline;
-use crate::probe::Probe;
+use crate::probe::{Earlier, Probe};
 use crate::record::Record;
 use crate::user::Names;
 
@@ -23,21 +24,41 @@ pub(super) struct Intake {
     n_malformed: u64,
 }
 
+/// Where records go.
+pub(super) struct Sink<'a> {
+    pub(super) pipeline: &'a mut Pipeline,
+    pub(super) care: &'a mut Care,
+    pub(super) names: &'a Names,
+    pub(super) now: BootTime,
+}
+
 impl Intake {
     /// Takes what waits, up to a bound; the answer is whether the rings were drained to their end.
-    pub(super) fn drain(
-        &mut self,
-        probe: &mut Probe,
-        pipeline: &mut Pipeline,
-        names: &Names,
-        now: BootTime,
-    ) -> bool {
+    pub(super) fn drain(&mut self, probe: &mut Probe, mut sink: Sink<'_>) -> bool {
         let waited = std::mem::take(&mut self.early);
-        let n = probe.drain(AT_ONCE, |bytes| match Record::decode(bytes) {
-            Ok(record) if self.early.len() < MAX_EARLY && pipeline.is_early(&record) => {
+        let n = probe.drain(AT_ONCE, |bytes| self.take(bytes, &mut sink));
+        sink.take_all(waited);
+        n < AT_ONCE
+    }
+
+    /// Takes what is left, whether its process is known or not.
+    pub(super) fn finish(&mut self, probe: &mut Probe, mut sink: Sink<'_>) {
+        while !self.drain(probe, sink.again()) {}
+        self.drain(probe, sink.again());
+    }
+
+    /// Takes all that programs of another version have left.
+    pub(super) fn drain_earlier(&mut self, earlier: &mut Earlier, mut sink: Sink<'_>) {
+        earlier.drain(|bytes| self.take(bytes, &mut sink));
+        sink.take_all(std::mem::take(&mut self.early));
+    }
+
+    fn take(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
+        match Record::decode(bytes) {
+            Ok(record) if self.early.len() < MAX_EARLY && sink.pipeline.is_early(&record) => {
                 self.early.push(bytes.to_vec());
             }
-            Ok(record) => pipeline.take(&record, names, now),
+            Ok(record) => sink.take(&record),
             Err(error) => {
                 // Its number stays a gap: it is counted as lost.
                 if self.n_malformed == 0 {
@@ -45,29 +66,33 @@ impl Intake {
                 }
                 self.n_malformed += 1;
             }
-        });
-        for bytes in waited {
-            if let Ok(record) = Record::decode(&bytes) {
-                pipeline.take(&record, names, now);
-            }
         }
-        n < AT_ONCE
-    }
-
-    /// Takes what is left, whether its process is known or not.
-    pub(super) fn finish(
-        &mut self,
-        probe: &mut Probe,
-        pipeline: &mut Pipeline,
-        names: &Names,
-        now: BootTime,
-    ) {
-        while !self.drain(probe, pipeline, names, now) {}
-        self.drain(probe, pipeline, names, now);
     }
 
     /// Records that made no sense, since the start.
     pub(super) fn n_malformed(&self) -> u64 {
         self.n_malformed
+    }
+}
+
+impl Sink<'_> {
+    fn take(&mut self, record: &Record<'_>) {
+        if self.care.took(record, self.now) {
+            self.pipeline.absorb(record.at, self.now);
+        } else {
+            self.pipeline.take(record, self.names, self.now);
+        }
+    }
+
+    fn take_all(&mut self, records: Vec<Vec<u8>>) {
+        for bytes in records {
+            if let Ok(record) = Record::decode(&bytes) {
+                self.take(&record);
+            }
+        }
+    }
+
+    fn again(&mut self) -> Sink<'_> {
+        Sink { pipeline: self.pipeline, care: self.care, names: self.names, now: self.now }
     }
 }

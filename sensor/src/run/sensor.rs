@@ -14,14 +14,16 @@ use wire::id::Epoch;
 use wire::time::BootTime;
 
 use super::RunError;
-use super::intake::Intake;
+use super::before::Begin;
+use super::care::Care;
+use super::intake::{Intake, Sink};
 use super::memory::GiveBack;
 use super::outlet::Outlet;
-use crate::account::Start;
 use crate::clock::boot_time;
 use crate::config::Config;
 use crate::container::resolver::{self, Resolver};
 use crate::enrich::Origin;
+use crate::guard::Own;
 use crate::hash::worker::{Answered, Worker};
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::probe::Probe;
@@ -53,42 +55,27 @@ pub(super) struct Sensor {
     pub(super) booked_skips: PerClass<u64>,
     pub(super) sealed_before: (BootTime, u64),
     pub(super) give_back: GiveBack,
+    pub(super) care: Care,
 }
 
 impl Sensor {
     pub(super) fn start(
         config: &Config,
-        probe: Probe,
+        mut probe: Probe,
         mut outlet: Outlet,
         origin: Origin,
         collection: [u8; 16],
+        own: Own,
     ) -> Result<Self, RunError> {
         let now = boot_time()?;
+        let host = matches!(outlet, Outlet::Outbox(_)).then_some(origin.host);
+        let care = Care::new(config, &probe, own, host, now);
         let epoch = Epoch::new(Uuid::now_v7());
         let counters = probe.counters()?;
-        let (start, booked_skips) = match (&mut outlet, probe.is_reopened()) {
-            (_, false) => (Start::Fresh, [0; 3]),
-            (Outlet::Outbox(shipping), true) if shipping.kept.tells() => {
-                (Start::Resumed(shipping.kept.positions.clone()), shipping.kept.skipped)
-            }
-            (_, true) => (Start::Unknown, counters.skipped()),
-        };
-        let reason = match &start {
-            Start::Fresh => "programs loaded",
-            Start::Resumed(before) if before.clean => "the sensor was started again",
-            Start::Resumed(_) => "the sensor was started again after a crash",
-            Start::Unknown => "programs found running, nothing known of the sensor before",
-        };
-        outlet.begin(epoch);
-        if let Outlet::Outbox(shipping) = &mut outlet {
-            if !probe.is_reopened() {
-                shipping.kept.begin_at_zero();
-            }
-            // From here on records leave the rings, and a crash loses them.
-            shipping.kept.positions.clean = false;
-            shipping.kept.skipped = booked_skips;
-            shipping.keep();
-        }
+        let Begin { numberings, skipped: booked_skips, reason } =
+            outlet.start(&mut probe, counters.skipped(), epoch);
+        let mut numberings = numberings.into_iter();
+        let start = numberings.next().map(|(_, start)| start).unwrap_or_default();
         let hasher =
             config.hashing.map(|hashing| Worker::start(hashing.max_file_bytes, hashing.mib_per_second));
         let resolver = match &config.container_sources[..] {
@@ -126,6 +113,7 @@ impl Sensor {
             booked_skips,
             sealed_before: (now, 0),
             give_back: GiveBack::new(0),
+            care,
         };
         sensor.look_around(now)?;
         sensor.seed(now)?;
@@ -135,6 +123,8 @@ impl Sensor {
         crate::sys::give_back_memory();
         sensor.give_back = GiveBack::new(sensor.pipeline.table().n_entries());
         sensor.tell(Kind::SENSOR_STARTED, reason, now);
+        sensor.read_earlier(numberings.collect(), now)?;
+        sensor.tell_of_before(now)?;
         info!(
             %epoch,
             n_processes = sensor.pipeline.table().n_living(),
@@ -167,11 +157,10 @@ impl Sensor {
     async fn drain(&mut self) -> Result<bool, RunError> {
         loop {
             let now = boot_time()?;
-            let names = self.users.names();
-            let empty = self.intake.drain(&mut self.probe, &mut self.pipeline, names, now);
+            let (pipeline, care, names) = (&mut self.pipeline, &mut self.care, self.users.names());
+            let empty = self.intake.drain(&mut self.probe, Sink { pipeline, care, names, now });
             self.exchange(now);
-            let names = self.users.names();
-            self.pipeline.seal_due(names, now);
+            self.pipeline.seal_due(self.users.names(), now);
             if !self.outlet.ship(&mut self.pipeline) {
                 return Ok(false);
             }
@@ -212,7 +201,8 @@ impl Sensor {
     /// Seals all that was seen so far.
     pub(super) fn stop(&mut self) -> Result<(), RunError> {
         let now = boot_time()?;
-        self.intake.finish(&mut self.probe, &mut self.pipeline, self.users.names(), now);
+        let (pipeline, care, names) = (&mut self.pipeline, &mut self.care, self.users.names());
+        self.intake.finish(&mut self.probe, Sink { pipeline, care, names, now });
         self.pipeline.finish(self.users.names(), now);
         self.tell(Kind::SENSOR_STOPPED, "told to stop", now);
         self.pipeline.seal_all(self.users.names(), now);

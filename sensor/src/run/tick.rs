@@ -7,13 +7,14 @@ use wire::event::Kind;
 use wire::id::{Epoch, Lane};
 use wire::time::BootTime;
 
+use super::intake::Sink;
 use super::sensor::Sensor;
 use super::{RunError, host};
 use crate::clock::{Reading, boot_time};
 use crate::escape::sockets;
 use crate::container::names::Miss;
 use crate::hash::Skip;
-use crate::record::{Class, Place};
+use crate::record::{Class, PerClass};
 
 /// How often a heartbeat event is made, in ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
@@ -26,7 +27,8 @@ impl Sensor {
     pub(super) fn tick(&mut self) -> Result<(), RunError> {
         let now = boot_time()?;
         self.look_around(now)?;
-        self.book()?;
+        let lost = self.book()?;
+        self.take_care(&lost, now)?;
         self.pipeline.tick(self.users.names(), now);
         if self.outlet.wants_new_epoch() {
             self.begin_epoch(now);
@@ -68,23 +70,24 @@ impl Sensor {
         Ok(())
     }
 
-    /// Compares the numbers that arrived with the kernel's counters: loss at the end shows only there.
-    fn book(&mut self) -> Result<(), RunError> {
+    /// Compares the numbers that arrived with the kernel's counters: loss at the end shows only there. Gives what was lost of
+    /// each class so far.
+    fn book(&mut self) -> Result<PerClass<u64>, RunError> {
         let counters = self.probe.counters()?;
         let now = boot_time()?;
-        let names = self.users.names();
         // Counters first, rings second: what is below the counters is in the rings, or lost.
-        let drained = self.intake.drain(&mut self.probe, &mut self.pipeline, names, now);
+        let (pipeline, care, names) = (&mut self.pipeline, &mut self.care, self.users.names());
+        let drained = self.intake.drain(&mut self.probe, Sink { pipeline, care, names, now });
         for (class, booked) in Class::ALL.into_iter().zip(&mut self.booked_skips) {
             let counted = counters.of(class);
             self.pipeline.skipped(class, counted.skipped.saturating_sub(*booked));
             *booked = counted.skipped.max(*booked);
-            for sequence in counted.sequences.iter().filter(|_| drained) {
-                self.pipeline.reached(Place { class, cpu: sequence.cpu, seq: sequence.next }, now);
-            }
+        }
+        if drained {
+            self.reached(&counters, now);
         }
         self.outlet.note_skipped(self.booked_skips);
-        Ok(())
+        Ok(Class::ALL.map(|class| counters.of(class).lost))
     }
 
     /// After records of process life were lost, some processes of the table have ended and others are
@@ -158,6 +161,7 @@ impl Sensor {
                 self.pipeline.table().n_evicted()
             ));
         }
+        troubles.splice(0..0, self.care.troubles());
         troubles.truncate(16);
         self.facts.send_replace(host::facts(&self.pipeline, rate, troubles));
     }

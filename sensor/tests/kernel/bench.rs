@@ -55,8 +55,14 @@ impl Bench {
         self.probe = None;
     }
 
-    pub(crate) fn reopen(&mut self) -> &Probe {
-        self.probe.insert(open(&self.config))
+    /// Opens it again, as the next sensor does: what another version's programs have left is read first.
+    pub(crate) fn reopen(&mut self) -> &mut Probe {
+        let probe = self.probe.insert(open(&self.config));
+        for earlier in probe.earlier() {
+            earlier.drain(|bytes| self.seen.push(bytes.to_vec()));
+        }
+        probe.forget_earlier().unwrap();
+        probe
     }
 
     pub(crate) fn probe(&mut self) -> &mut Probe {

@@ -68,6 +68,8 @@ fn child() {
         "mount" => crate::place::mount_at(words.next().unwrap()),
         "setuid" => crate::place::give_up_root(),
         "ptrace" => seize(words.next().unwrap().parse().unwrap()),
+        "upgrade" => crate::upgrade::upgrade(&words.collect::<Vec<_>>()),
+        "open-pin" => crate::tamper::open_pin(words.next().unwrap()),
         "flood-files" => crate::file::flood(words.next().unwrap(), words.next().unwrap().parse().unwrap()),
         other => panic!("no job {other:?}"),
     }

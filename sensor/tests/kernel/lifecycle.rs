@@ -94,12 +94,15 @@ fn a_killed_sensor_loses_nothing() {
             })
             .collect();
         assert!(ends.is_subset(&pids) && ends.len() >= 20, "{ends:?}");
+        let mut n_touches = 0;
         for record in bench.seen() {
             let place = (record.at.class as u8, record.at.cpu, record.at.seq);
             assert!(taken.insert(place), "{place:?} came twice");
+            n_touches += usize::from(matches!(record.body, Body::Touch(_)));
         }
         // An image and an end for each; the numbers of every CPU without a gap.
-        assert_eq!(taken.iter().filter(|(class, ..)| *class == Class::Process as u8).count(), 40 * 2);
+        let n_process = taken.iter().filter(|(class, ..)| *class == Class::Process as u8).count();
+        assert_eq!(n_process - n_touches, 40 * 2);
         let mut next: BTreeMap<(u8, u32), u64> = BTreeMap::new();
         for (class, cpu, seq) in taken {
             let expected = next.entry((class, cpu)).or_default();
@@ -108,7 +111,7 @@ fn a_killed_sensor_loses_nothing() {
         }
         let counters = bench.probe().counters().unwrap();
         let process = counters.of(Class::Process);
-        assert_eq!((process.generated(), process.lost), (80, 0));
+        assert_eq!((process.generated(), process.lost), (n_process as u64, 0));
     });
 }
 
@@ -124,10 +127,12 @@ fn records_that_find_no_room_are_counted() {
         }
         bench.look();
         let counters = bench.probe().counters().unwrap().of(Class::Process).clone();
-        assert_eq!(counters.generated(), 20);
+        // A run that the kernel skipped, as it had interrupted another one on its CPU, made no record.
+        let made = counters.generated();
+        assert!(made <= 20 && made + counters.skipped >= 20, "{counters:?}");
         assert!(counters.lost > 0, "{counters:?}");
         let n_seen = bench.seen().filter(|record| record.at.class == Class::Process).count() as u64;
-        assert_eq!(n_seen + counters.lost, 20);
+        assert_eq!(n_seen + counters.lost, made, "attempted = received + lost");
     });
 }
 
@@ -146,8 +151,17 @@ fn a_broken_installation_is_replaced() {
     with_root("broken", async |mut bench| {
         let folder = bench.probe().folder().to_path_buf();
         bench.close();
-        fs::remove_file(folder.join("identity")).unwrap();
         fs::remove_file(folder.join("link_process_exec")).unwrap();
+        assert!(!bench.reopen().is_reopened());
+        assert!(bench.probe().was_changed() && bench.probe().numbers_go_on());
+        let (pid, _) = run(&mut bench.command("/bin/true"));
+        bench.image_of(pid).await;
+        bench.close();
+        for pin in fs::read_dir(&folder).unwrap().map(|pin| pin.unwrap().path()) {
+            if pin.file_name().unwrap().to_string_lossy().starts_with("identity") {
+                fs::remove_file(pin).unwrap();
+            }
+        }
         assert!(!bench.reopen().is_reopened());
         let (pid, _) = run(&mut bench.command("/bin/true"));
         bench.image_of(pid).await;

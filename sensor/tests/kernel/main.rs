@@ -8,6 +8,8 @@ mod bench;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bind;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod bpf;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod collection;
@@ -24,6 +26,8 @@ mod flow;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod lifecycle;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod neglect;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod network;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod place;
@@ -32,4 +36,8 @@ mod process;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod socket;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod tamper;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod target;
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod upgrade;

@@ -5,7 +5,7 @@ use std::ffi::c_long;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
-use io_uring::{IoUring, squeue};
+use io_uring::{IoUring, squeue, types};
 use nix::libc;
 use nix::sched::CloneFlags;
 use nix::unistd::{ForkResult, Pid};
@@ -204,6 +204,23 @@ pub(crate) fn duplicate(fd: RawFd, to: RawFd) -> io::Result<()> {
 pub(crate) fn borrowed(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: whoever started this program left it open, and nobody here closes it.
     unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Has io_uring do one thing with a file, by a thread of the kernel's that looks for work (IORING_SETUP_SQPOLL).
+pub(crate) fn uring_by_thread(
+    file: RawFd,
+    entry: impl FnOnce(types::Fixed) -> squeue::Entry,
+) -> io::Result<i32> {
+    let mut ring = IoUring::builder().setup_sqpoll(1000).build(4)?;
+    ring.submitter().register_files(&[file])?;
+    // SAFETY: the caller's buffers outlive this call, and the operation is over at its end.
+    unsafe { ring.submission().push(&entry(types::Fixed(0))) }.map_err(io::Error::other)?;
+    ring.submit_and_wait(1)?;
+    let done = ring.completion().next().ok_or_else(|| io::Error::other("io_uring gave no result"))?;
+    match done.result() {
+        error @ ..0 => Err(io::Error::from_raw_os_error(-error)),
+        found => Ok(found),
+    }
 }
 
 /// A descriptor that a system call has just given to this process.

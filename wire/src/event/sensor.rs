@@ -1,4 +1,4 @@
-//! `sensor`: what the sensor says about itself. Such events have no subject.
+//! `sensor`: what the sensor says about itself. Such events have no subject, but `tamper` where the kernel tells who did it.
 
 use super::{Kind, KindInfo};
 use crate::field::Field;
@@ -13,6 +13,10 @@ impl Kind {
     pub const SENSOR_HEARTBEAT: Kind = Kind(102);
     /// Records were lost or events dropped since the last such event.
     pub const SENSOR_LOSS: Kind = Kind(103);
+    /// What the sensor does to see whether its programs still tell: how often it came back, once a minute; or that it did not.
+    pub const SENSOR_CANARY: Kind = Kind(104);
+    /// Something of the sensor's own was touched by somebody else: a program, map or link in the kernel, a file, its control group.
+    pub const SENSOR_TAMPER: Kind = Kind(107);
 }
 
 pub(super) static KINDS: &[KindInfo] = &[
@@ -42,6 +46,27 @@ pub(super) static KINDS: &[KindInfo] = &[
         category: "sensor",
         action: "loss",
         lane: Lane::Critical,
-        columns: &[Field::SensorLost, Field::SensorDropped, Field::SensorReason],
+        columns: &[Field::SensorLost, Field::SensorDropped, Field::SensorReason, Field::SensorUnreadNs],
+    },
+    KindInfo {
+        kind: Kind::SENSOR_CANARY,
+        category: "sensor",
+        action: "canary",
+        lane: Lane::Critical,
+        columns: &[
+            Field::EventOutcome,
+            Field::SensorReason,
+            Field::SensorBlind,
+            Field::SensorCanarySent,
+            Field::SensorCanaryReturned,
+            Field::SensorCanaryDelayNs,
+        ],
+    },
+    KindInfo {
+        kind: Kind::SENSOR_TAMPER,
+        category: "sensor",
+        action: "tamper",
+        lane: Lane::Critical,
+        columns: &[Field::SensorReason, Field::SensorTampered, Field::SensorRepaired],
     },
 ];

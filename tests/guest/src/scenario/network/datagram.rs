@@ -56,6 +56,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         play: by_uring,
     },
     Scenario {
+        name: "io_uring send by a thread",
+        about: "A thread of the kernel's sends for io_uring, and the process does nothing (IORING_SETUP_SQPOLL).",
+        play: by_thread,
+    },
+    Scenario {
         name: "one datagram of two sends",
         about: "Two sends make one datagram (MSG_MORE).",
         play: corked,
@@ -257,6 +262,16 @@ fn by_uring(_: &Stage) -> anyhow::Result<Expect> {
     let bytes = b"hello";
     let entry = opcode::Send::new(types::Fd(from.as_raw_fd()), bytes.as_ptr(), 5).build();
     ensure!(sys::uring(&entry)? == 5, "less was sent");
+    to.recv_from(&mut [0; 10])?;
+    Ok(flow.all((1, 5), (0, 0)))
+}
+
+fn by_thread(_: &Stage) -> anyhow::Result<Expect> {
+    let (from, to, flow) = pair(LOCALHOST)?;
+    from.connect(flow.destination)?;
+    let bytes = b"hello";
+    let send = |file| opcode::Send::new(file, bytes.as_ptr(), 5).build();
+    ensure!(sys::uring_by_thread(from.as_raw_fd(), send)? == 5, "less was sent");
     to.recv_from(&mut [0; 10])?;
     Ok(flow.all((1, 5), (0, 0)))
 }

@@ -108,7 +108,10 @@ fn by_uring(family: i32, protocol: i32) -> anyhow::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             Err(Absent("this kernel's io_uring makes no sockets").into())
         }
-        fd => Ok(drop(sys::owned(fd?))),
+        fd => {
+            drop(sys::owned(fd?));
+            Ok(())
+        }
     }
 }
 

@@ -1,0 +1,135 @@
+//! Programs on their way into the kernel: of each sight the first way that this kernel takes.
+
+use std::collections::HashMap;
+
+use aya::programs::{
+    BtfTracePoint, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSysctl, FEntry, FExit, Iter, ProgramError,
+};
+use aya::{Btf, Ebpf};
+use tracing::warn;
+
+use super::doors::{self, Maker};
+use super::hook::{Hook, HookKind};
+use super::pins::Pins;
+use super::sight::{Sight, Way};
+use super::{ProbeError, flow};
+
+/// Programs, each loaded at most once.
+pub(super) struct Loader<'a> {
+    ebpf: Ebpf,
+    btf: &'a Btf,
+    refused: HashMap<&'static str, ProgramError>,
+    loaded: Vec<&'static str>,
+    /// Those that are attached, or behind their doors.
+    in_place: Vec<&'static str>,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(ebpf: Ebpf, btf: &'a Btf) -> Self {
+        Self { ebpf, btf, refused: HashMap::new(), loaded: Vec::new(), in_place: Vec::new() }
+    }
+
+    /// Loads a program without attaching it, if that was not tried before. Whether the kernel took it.
+    pub(super) fn load(&mut self, hook: &'static Hook) -> bool {
+        if self.loaded.contains(&hook.program) {
+            return true;
+        }
+        if self.refused.contains_key(hook.program) {
+            return false;
+        }
+        match load_program(&mut self.ebpf, hook, self.btf) {
+            Ok(()) => self.loaded.push(hook.program),
+            Err(error) => drop(self.refused.insert(hook.program, error)),
+        }
+        self.loaded.contains(&hook.program)
+    }
+
+    /// Loads and keeps the program that ends flows, which is attached nowhere.
+    pub(super) fn keep_flows(&mut self, pins: &Pins) -> Result<(), ProbeError> {
+        let refused = |source| ProbeError::Program { program: flow::ENDED, source: Box::new(source) };
+        let program = self.ebpf.program_mut(flow::ENDED);
+        let program = program.ok_or_else(|| refused(ProgramError::UnexpectedProgramType))?;
+        flow::keep(program.try_into().map_err(refused)?, pins)
+    }
+
+    /// Why the kernel did not take a program, if it was tried and refused.
+    pub(super) fn refusal(&self, hook: &Hook) -> Option<&ProgramError> {
+        self.refused.get(hook.program)
+    }
+
+    /// The programs that were put in place.
+    pub(super) fn in_place(&self) -> &[&'static str] {
+        &self.in_place
+    }
+
+    /// Puts the programs of the first way that all load and attach in place.
+    pub(super) fn take(
+        &mut self,
+        sight: &Sight,
+        pins: &Pins,
+        maker: &mut Maker<'_>,
+    ) -> Result<Option<&'static Way>, ProbeError> {
+        'ways: for way in sight.ways {
+            if !way.hooks.iter().all(|hook| self.load(hook)) {
+                continue;
+            }
+            let n_before = self.in_place.len();
+            for hook in way.hooks {
+                if self.in_place.contains(&hook.program) {
+                    continue;
+                }
+                self.in_place.push(hook.program);
+                if let Err(error) = self.put(hook, pins, maker) {
+                    warn!(program = hook.program, error = %wire::cause::chain(&error), "cannot attach to {}", hook.section());
+                    for program in self.in_place.drain(n_before..) {
+                        doors::remove(pins, program)?;
+                    }
+                    continue 'ways;
+                }
+            }
+            return Ok(Some(way));
+        }
+        if !sight.required {
+            return Ok(None);
+        }
+        let mut hooks = sight.ways.iter().flat_map(|way| way.hooks);
+        match hooks.find_map(|hook| Some((hook.program, self.refused.remove(hook.program)?))) {
+            Some((program, source)) => Err(ProbeError::Program { program, source: Box::new(source) }),
+            None => Err(ProbeError::Sight { name: sight.name }),
+        }
+    }
+
+    /// Puts a loaded program in the place of another version's, or where none was.
+    fn put(&mut self, hook: &'static Hook, pins: &Pins, maker: &mut Maker<'_>) -> Result<(), ProbeError> {
+        let refused = |source| ProbeError::Program { program: hook.program, source: Box::new(source) };
+        if hook.is_iterator() {
+            let link = doors::attach(&mut self.ebpf, hook, pins)?;
+            return pins.replace(&pins.link_path(hook), |path| {
+                let pinned = link.pin(path).map(drop);
+                pinned.map_err(|source| ProbeError::Pin { path: path.to_owned(), source: Box::new(source) })
+            });
+        }
+        let program = self.ebpf.program(hook.program);
+        let program = program.ok_or_else(|| refused(ProgramError::UnexpectedProgramType))?;
+        let program = program.fd().map_err(refused)?;
+        if doors::is_there(pins, hook) && doors::lead(pins, hook, program).is_ok() {
+            return Ok(());
+        }
+        maker.make(pins, hook, program)
+    }
+}
+
+/// Loads one of an object's programs.
+pub(super) fn load_program(ebpf: &mut Ebpf, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
+    let program = ebpf.program_mut(hook.program).ok_or(ProgramError::UnexpectedProgramType)?;
+    match hook.kind {
+        HookKind::Tracepoint => <&mut BtfTracePoint>::try_from(program)?.load(hook.place, btf),
+        HookKind::Entry => <&mut FEntry>::try_from(program)?.load(hook.place, btf),
+        HookKind::Return => <&mut FExit>::try_from(program)?.load(hook.place, btf),
+        HookKind::Packets => <&mut CgroupSkb>::try_from(program)?.load(),
+        HookKind::Settings => <&mut CgroupSysctl>::try_from(program)?.load(),
+        HookKind::Socket => <&mut CgroupSock>::try_from(program)?.load(),
+        HookKind::Address => <&mut CgroupSockAddr>::try_from(program)?.load(),
+        HookKind::Iterator => <&mut Iter>::try_from(program)?.load(hook.place, btf),
+    }
+}
