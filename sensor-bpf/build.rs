@@ -9,7 +9,6 @@ use std::process::{Command, exit};
 use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 
 #[path = "build/doors.rs"]
-#[expect(clippy::indexing_slicing, reason = "a build may stop where what it reads is not as expected")]
 mod doors;
 #[path = "build/layout.rs"]
 #[expect(clippy::indexing_slicing, reason = "a build may stop where what it reads is not as expected")]
@@ -142,7 +141,7 @@ fn mirror(target: &Target, to: &Path) {
     let bindings = bindgen::Builder::default()
         .header("bpf/event.h")
         .clang_args(target.args())
-        .allowlist_file(".*/event\\.h")
+        .allowlist_file(".*/(event|tables)\\.h")
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .derive_default(true)

@@ -27,6 +27,7 @@ file:/bin/busybox   busybox-static
 command:podman      podman
 command:runc        runc
 command:containerd  containerd
+file:/usr/sbin/iptables  iptables
 EOF
     # The kernels that are tried are those of x86_64.
     [ "$(uname -m)" != x86_64 ] || echo 'command:qemu-system-x86_64  qemu-system-x86'

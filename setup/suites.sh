@@ -16,7 +16,7 @@ suite_wire()   { cargo test --locked --quiet -p wire --all-features; }
 suite_sensor() { cargo test --locked --quiet -p sensor-bpf -p vedette-sensor; }
 suite_collector() { cargo test --locked --quiet -p vedette-collector; }
 suite_system() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests -p guest; }
-suite_kernels() { cargo test --locked --quiet -p tests --features kernels --test kernels; }
+suite_kernels() { cargo test --locked --quiet -p tests -p guest --features tests/kernels --test kernels; }
 
 all=(format lint tidy wire sensor collector system)
 [ $# -gt 0 ] && all=("$@")
@@ -55,6 +55,8 @@ if [ -n "$skips" ]; then
         done <<<"$skips"
     fi
 fi
+again=$(cat "$logs"/* | grep -a '^BOOTED TWICE ')
+[ -z "$again" ] || printf '\nmachines that did not come up at first:\n%s\n' "$again"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
 [ ${#broken[@]} -eq 0 ]

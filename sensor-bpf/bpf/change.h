@@ -181,32 +181,107 @@ end:
 	return 0;
 }
 
-/*
- * A function that does such changes returns. Whatever else it is used for (an overlay's upper
- * layer, another kind of change) is nothing that this thread has noted.
- */
-static __always_inline int change__done(u32 actions, s64 returned, const char *target)
+/* What this thread has noted of this very entry; NULL if it has not. */
+static __always_inline struct change *change__of(u64 *thread, u64 dentry)
 {
-	u64 thread = bpf_get_current_pid_tgid();
-	struct change *c = bpf_map_lookup_elem(&changes, &thread);
+	struct change *c;
 
-	if (!c || !(actions & 1 << (c->action - EVENT_FILE_OPEN)))
-		return 0;
+	*thread = bpf_get_current_pid_tgid();
+	c = bpf_map_lookup_elem(&changes, thread);
+	return c && (u64)c->dentry == dentry ? c : NULL;
+}
+
+static __always_inline int change__end(u64 thread, s64 returned, const char *target)
+{
 	change__tell(thread, compat__error(returned), target ? compat__address(target) : 0);
 	bpf_map_delete_elem(&changes, &thread);
 	return 0;
 }
 
-/* A security module refused what was noted: the function that would do it is not called. */
-static __always_inline int change__refused(int error)
+/* A set of actions. */
+#define CHANGE(action) (1 << (EVENT_FILE_##action - EVENT_FILE_OPEN))
+
+/*
+ * A function that does such changes returns; the entry is one of its first arguments, which one
+ * differs between kernels. Whatever else it is used for, such as an overlay's layers, is nothing that
+ * this thread has noted; and what was refused before it came so far is noted still.
+ */
+static __always_inline int change__done(u64 *ctx, u32 actions, s64 returned, const char *target)
 {
 	u64 thread = bpf_get_current_pid_tgid();
+	struct change *c = bpf_map_lookup_elem(&changes, &thread);
+	u64 dentry;
 
-	if (!error)
+	if (!c || !(actions & 1 << (c->action - EVENT_FILE_OPEN)))
 		return 0;
-	change__tell(thread, error, 0);
-	bpf_map_delete_elem(&changes, &thread);
-	return 0;
+	dentry = (u64)c->dentry;
+	if (compat__address((void *)ctx[0]) != dentry && compat__address((void *)ctx[1]) != dentry &&
+	    compat__address(compat__arg(ctx, 1)) != dentry)
+		return 0;
+	return change__end(thread, returned, target);
+}
+
+/* vfs_rename() returns. */
+static __always_inline int change__renamed(u64 *ctx, s64 returned)
+{
+	u64 thread;
+
+	if (!change__of(&thread, compat__renamed_dentry(ctx)))
+		return 0;
+	return change__end(thread, returned, NULL);
+}
+
+/*
+ * d_delete() is called for a name that has gone. Those that call it, vfs_unlink() and vfs_rmdir(), may
+ * have become part of their own callers, where no program can follow them.
+ */
+static __always_inline int change__gone(struct dentry *dentry)
+{
+	u64 thread;
+	struct change *c = change__of(&thread, compat__address(dentry));
+
+	if (!c || c->action != EVENT_FILE_UNLINK)
+		return 0;
+	return change__end(thread, 0, NULL);
+}
+
+/* Whether notify_change() was asked for what was noted. */
+static __always_inline bool change__is_asked(u32 action, u32 valid)
+{
+	switch (action) {
+	case EVENT_FILE_CHMOD:
+		return valid & ATTR_MODE;
+	case EVENT_FILE_TRUNCATE:
+		return valid & ATTR_SIZE;
+	case EVENT_FILE_CHOWN:
+		return !(valid & (ATTR_SIZE | ATTR_ATIME | ATTR_MTIME));
+	default:
+		return false;
+	}
+}
+
+/* notify_change() returns. */
+static __always_inline int change__attributes(u64 *ctx, s64 returned)
+{
+	struct iattr *attr = compat__arg(ctx, 1);
+	u64 thread;
+	struct change *c = change__of(&thread, compat__address(compat__arg(ctx, 0)));
+
+	if (!c || !change__is_asked(c->action, BPF_CORE_READ(attr, ia_valid)))
+		return 0;
+	return change__end(thread, returned, NULL);
+}
+
+/* "trusted.overlay." and "user.overlay." */
+static __always_inline bool change__is_of_overlay(const char *name)
+{
+	static const char prefix[] = "overlay.";
+	u64 at = name[0] == 't' ? 8 : 5;
+
+	for (u32 i = 0; i + 1 < sizeof(prefix); i++)
+		if (name[at + i] != prefix[i])
+			return false;
+	return true;
 }
 
 /*
@@ -222,20 +297,25 @@ __noinline int change__attribute_set(u64 dentry_address, u64 name, s64 error)
 	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
 	struct vfsmount *mnt = BPF_CORE_READ(task, fs, root.mnt);
 	struct file_event e;
+	bool is_known;
 	long len;
 
 	if (BPF_CORE_READ(mnt, mnt_sb) != sb)
 		mnt = BPF_CORE_READ(task, fs, pwd.mnt);
+	is_known = BPF_CORE_READ(mnt, mnt_sb) == sb;
 	if (!file__begin(&e, EVENT_FILE_SETXATTR, 0))
 		return 0;
 	e.record->error = error;
 	file__fill(e.record, inode);
 	path__begin(e.s);
-	if (BPF_CORE_READ(mnt, mnt_sb) != sb)
+	if (!is_known)
 		e.s->walk_truncated = 1;
 	if (!file__path(&e, mnt, dentry))
 		goto end;
 	len = bpf_probe_read_kernel_str(e.s->name, SCRATCH_NAME, (void *)name);
+	/* What an overlay notes in its layers is nobody's doing. */
+	if (!is_known && len > 13 && change__is_of_overlay(e.s->name))
+		goto end;
 	if (len > 1)
 		e.record->name_len = scratch__append(e.s, e.s->name, len - 1, SCRATCH_NAME);
 	file__send(&e);
@@ -243,7 +323,5 @@ end:
 	file__end(&e);
 	return 0;
 }
-
-#define CHANGE(action) (1 << (EVENT_FILE_##action - EVENT_FILE_OPEN))
 
 #endif

@@ -9,10 +9,12 @@
 
 #include "match.h"
 
+/* Bytes compared; a text that needs more counts as a match. */
 #ifdef HAVE_LOOP
-#define CHECK_STEPS 65536	/* bytes compared; a text that needs more counts as a match */
+#define CHECK_STEPS 65536
 #else
-#define CHECK_STEPS 256
+#define CHECK_SOME 16	/* as many at a time: see path.h */
+#define CHECK_STEPS 8192
 #endif
 
 enum check_answer { CHECK_OPEN = 0, CHECK_YES = 1, CHECK_NO = 2 };
@@ -90,6 +92,19 @@ static long check__step_nth(u32 n, struct scratch **s)
 {
 	return check__step(*s);
 }
+#else
+/* Not zero: the answer is known. The verifier looks at these rounds once, not in each of the caller's. */
+__noinline int check__some(u32 slot)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!s)
+		return 1;
+	for (u32 i = 0; i < CHECK_SOME; i++)
+		if (check__step(s))
+			return 1;
+	return 0;
+}
 #endif
 
 /* Whether the text has the pattern, as `check` names them; not known counts as yes. */
@@ -104,8 +119,8 @@ __noinline int check__pattern(u32 slot)
 #ifdef HAVE_LOOP
 	bpf_loop(CHECK_STEPS, check__step_nth, &s, 0);
 #else
-	for (u32 i = 0; i < CHECK_STEPS; i++)
-		if (check__step(s))
+	for (u32 i = 0; i < CHECK_STEPS / CHECK_SOME; i++)
+		if (check__some(slot))
 			break;
 #endif
 	return s->check.answer;

@@ -26,6 +26,16 @@ static __always_inline struct kernfs_node *compat__kernfs_parent(struct kernfs_n
 	return BPF_CORE_READ(kn, parent);
 }
 
+/* A pointer as a plain number: functions that the verifier looks at by themselves take no others. */
+static __always_inline u64 compat__address(const void *ptr)
+{
+	const void *volatile at = ptr;
+	u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), (void *)&at);
+	return address;
+}
+
 /*
  * What the function that a program follows (fexit) has returned. Its number of arguments differs
  * between kernels, so where the kernel can be asked (f92c1e183604c2, in 5.17) it is; before, the
@@ -40,22 +50,54 @@ static __always_inline struct kernfs_node *compat__kernfs_parent(struct kernfs_n
 #define compat__returned(ctx, n, more) ((ctx)[more])
 #endif
 
+/*
+ * The same of vfs_rename(), which has one argument since 5.12 (9fe61450972d39), and since 5.10.220 also
+ * in 5.10, where it had six.
+ */
+struct renamedata {
+	struct dentry *old_dentry;
+} __attribute__((preserve_access_index));
+
+#ifdef OLD_ATOMICS
+static __always_inline u64 compat__renamed(u64 *ctx)
+{
+	u64 ret;
+
+	/* Not in C: the compiler would choose a place and read that, which the verifier refuses. */
+	if (bpf_core_type_exists(struct renamedata))
+		asm volatile("%0 = *(u64 *)(%1 + 8)" : "=r"(ret) : "r"(ctx));
+	else
+		asm volatile("%0 = *(u64 *)(%1 + 48)" : "=r"(ret) : "r"(ctx));
+	return ret;
+}
+/* The entry that gets another name. */
+static __always_inline u64 compat__renamed_dentry(u64 *ctx)
+{
+	struct renamedata *data = (void *)ctx[0];
+	u64 dentry;
+
+	if (bpf_core_type_exists(struct renamedata))
+		return (u64)BPF_CORE_READ(data, old_dentry);
+	asm volatile("%0 = *(u64 *)(%1 + 8)" : "=r"(dentry) : "r"(ctx));
+	return compat__address((void *)dentry);
+}
+#else
+#define compat__renamed(ctx) compat__returned(ctx, 6, 1)
+
+static __always_inline u64 compat__renamed_dentry(u64 *ctx)
+{
+	struct renamedata *data = (void *)ctx[0];
+
+	return (u64)BPF_CORE_READ(data, old_dentry);
+}
+#endif
+
 /* The argument after those that came in 5.12. */
 #ifdef OLD_ATOMICS
 #define compat__arg(ctx, n) ((void *)(ctx)[n])
 #else
 #define compat__arg(ctx, n) ((void *)(ctx)[(n) + 1])
 #endif
-
-/* A pointer as a plain number: functions that the verifier looks at by themselves take no others. */
-static __always_inline u64 compat__address(const void *ptr)
-{
-	const void *volatile at = ptr;
-	u64 address = 0;
-
-	bpf_probe_read_kernel(&address, sizeof(address), (void *)&at);
-	return address;
-}
 
 /* 0, or the error in what was returned: an int, or (vfs_mkdir since 6.15) a pointer. */
 static __always_inline s32 compat__error(s64 returned)

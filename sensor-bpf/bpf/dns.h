@@ -41,7 +41,7 @@ struct dns_asker {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 32768);
 	__type(key, u64);	/* the socket's cookie */
 	__type(value, struct dns_asker);
 } dns_askers SEC(".maps");

@@ -16,6 +16,7 @@ struct file_event {
 	struct match_header *header;
 	u32 scratch_slot;
 	u32 slot;
+	u32 texts;	/* dimensions whose text is known for certain, as bits */
 };
 
 /* Begins an action of the current process. False: it is not wanted; else file__end() must follow. */
@@ -32,6 +33,7 @@ static __always_inline bool file__begin(struct file_event *e, u32 action, u32 ac
 		return false;
 	}
 	e->s = s;
+	e->texts = 1 << MATCH_PATH | 1 << MATCH_TARGET;
 	e->header = match__header(&e->slot);
 	s->used = sizeof(struct event_file);
 	if (!match__begin(s, e->header, e->slot, action) ||
@@ -80,6 +82,15 @@ static __always_inline u32 file__keep_path(struct file_event *e, u32 dim)
 	return s->match.text_len[dim] = path__append(s);
 }
 
+/* Marks a path that was just found if it is not whole: it could be any. */
+static __always_inline void file__cut(struct file_event *e, u32 dim, u32 len, u32 flag)
+{
+	if (!walk(e->s, walk_truncated) && len)
+		return;
+	e->record->flags |= flag;
+	e->texts &= ~(1 << dim);
+}
+
 /*
  * Finds a path from a directory up, after what stands in `path` already; then asks whether the
  * event still is wanted.
@@ -93,8 +104,7 @@ static __always_inline bool file__path(struct file_event *e, struct vfsmount *mn
 	if (!match__path(s, e->header, e->slot, MATCH_PATH))
 		return false;
 	e->record->path_len = file__keep_path(e, MATCH_PATH);
-	if (walk(s, walk_truncated) || !e->record->path_len)
-		e->record->flags |= EVENT_FILE_PATH_CUT;
+	file__cut(e, MATCH_PATH, e->record->path_len, EVENT_FILE_PATH_CUT);
 	if (config.host_mnt_ns && BPF_CORE_READ(mount, mnt_ns, ns.inum) == config.host_mnt_ns)
 		e->record->flags |= EVENT_FILE_HOST_NAMESPACE;
 	return true;
@@ -109,8 +119,7 @@ static __always_inline bool file__target(struct file_event *e, struct vfsmount *
 	if (!match__path(s, e->header, e->slot, MATCH_TARGET))
 		return false;
 	e->record->target_len = file__keep_path(e, MATCH_TARGET);
-	if (walk(s, walk_truncated) || !e->record->target_len)
-		e->record->flags |= EVENT_FILE_TARGET_CUT;
+	file__cut(e, MATCH_TARGET, e->record->target_len, EVENT_FILE_TARGET_CUT);
 	return true;
 }
 
@@ -123,7 +132,7 @@ static __always_inline void file__send(struct file_event *e)
 	if (e->header) {
 		if (!e->record->target_len && !match__absent(s, e->header, MATCH_TARGET))
 			return;
-		s->check.dims = 1 << MATCH_PATH | 1 << MATCH_TARGET;
+		s->check.dims = e->texts;
 		if (!check__rows(e->scratch_slot, e->slot, 1))
 			return;
 	}

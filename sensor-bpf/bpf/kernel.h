@@ -55,6 +55,10 @@ struct inode {
 	struct super_block *i_sb;
 };
 
+struct iattr {
+	unsigned int ia_valid;
+};
+
 struct hlist_bl_node {
 	struct hlist_bl_node **pprev;
 };
@@ -63,6 +67,7 @@ struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 	struct hlist_bl_node d_hash;
 };
 
@@ -494,10 +499,15 @@ enum tcp_state {
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
 #define FMODE_PATH 0x4000
+#define FMODE_NOACCOUNT 0x20000000
 #define FMODE_CREATED 0x100000
 #define FMODE_EXEC_FLAG 0x20
 #define PROT_EXEC 0x4
 #define MAP_ANONYMOUS 0x20
 #define RENAME_EXCHANGE 0x2
+#define ATTR_MODE (1 << 0)
+#define ATTR_SIZE (1 << 3)
+#define ATTR_ATIME (1 << 4)
+#define ATTR_MTIME (1 << 5)
 
 #endif

@@ -6,11 +6,29 @@
 #include "memory.h"
 #include "reach.h"
 
+/*
+ * Whether an overlay opens a file of one of its layers, which follows from somebody's open of the
+ * overlay's own: such a file counts for nobody, or lies in a mount that is in no namespace (an error
+ * in place of one) though its file system is not one of the kernel's own.
+ */
+static __always_inline bool file__is_of_layer(struct file *file)
+{
+	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
+	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+
+	if (BPF_CORE_READ(file, f_mode) & FMODE_NOACCOUNT)
+		return true;
+	return (s64)BPF_CORE_READ(mount, mnt_ns) < 0 && (s64)BPF_CORE_READ(mount, mnt_ns) >= -4095 &&
+	       !(BPF_CORE_READ(mnt, mnt_sb, s_flags) & SB_KERNMOUNT);
+}
+
 /* security_file_open() returns: what was asked for, and whether a security module refused. */
 static __always_inline int file__opened(struct file *file, int error)
 {
 	u32 mode = BPF_CORE_READ(file, f_mode), access = 0;
 
+	if (file__is_of_layer(file))
+		return 0;
 	if (mode & FMODE_READ)
 		access |= EVENT_ACCESS_READ;
 	if (mode & FMODE_WRITE)

@@ -11,7 +11,6 @@
 #include "scratch.h"
 
 #define PATH_COMPONENTS 2048	/* every path of PATH_MAX bytes */
-#define PATH_COMPONENTS_OLD 256	/* of files, where the verifier goes through each, in every program */
 #define CGROUP_COMPONENTS 256
 
 #define walk(s, field) (*(volatile typeof((s)->field) *)&(s)->field)
@@ -52,8 +51,8 @@ static __always_inline bool path__step(struct scratch *s)
 		return false;
 	}
 	parent = BPF_CORE_READ(dentry, d_parent);
-	/* The root of a file system, reached from below another mount of it: what lies above is not known. */
-	if (parent == dentry && dentry == BPF_CORE_READ(mount, mnt.mnt_sb, s_root)) {
+	/* The root of a file system, reached past the mount's own: what lies above is not known. */
+	if (parent == dentry && dentry == BPF_CORE_READ(dentry, d_sb, s_root)) {
 		s->walk_truncated = 1;
 		return true;
 	}
@@ -82,53 +81,84 @@ __noinline int path__walk(u32 slot)
 	return 0;
 }
 
-#define path__walk_whole path__walk
 #else
-static __always_inline int path__walk_some(u32 slot, const u32 n_components)
+/*
+ * The verifier goes through every round of a loop, in every program. So functions of their own call
+ * one another: of each it looks at a few rounds, once.
+ */
+#define PATH_ROUNDS 16
+_Static_assert(8 * PATH_ROUNDS * PATH_ROUNDS == PATH_COMPONENTS, "the rounds are for every path");
+
+/* Not zero: there is no further step. */
+__noinline int path__walk_few(u32 slot)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
 
 	if (!s)
-		return 0;
-	for (u32 i = 0; i < n_components; i++)
+		return 1;
+	for (u32 i = 0; i < 8; i++)
 		if (path__step(s))
-			return 0;
-	s->walk_truncated = 1;
+			return 1;
 	return 0;
 }
 
-/* Functions of their own, so that the verifier looks at each loop once for all callers. */
-__noinline int path__walk(u32 slot)
+__noinline int path__walk_some(u32 slot)
 {
-	return path__walk_some(slot, PATH_COMPONENTS_OLD);
+	for (u32 i = 0; i < PATH_ROUNDS; i++)
+		if (path__walk_few(slot))
+			return 1;
+	return 0;
 }
 
-__noinline int path__walk_whole(u32 slot)
+__noinline int path__walk(u32 slot)
 {
-	return path__walk_some(slot, PATH_COMPONENTS);
+	struct scratch *s;
+
+	for (u32 i = 0; i < PATH_ROUNDS; i++)
+		if (path__walk_some(slot))
+			return 0;
+	s = bpf_map_lookup_elem(&scratches, &slot);
+	if (s)
+		s->walk_truncated = 1;
+	return 0;
 }
 #endif
 
 /* Likewise for the control group's path. */
-__noinline int path__walk_kernfs(u32 slot)
+#define CGROUP_ROUNDS 16
+_Static_assert(CGROUP_ROUNDS * CGROUP_ROUNDS == CGROUP_COMPONENTS, "the rounds are for every path");
+
+__noinline int path__walk_kernfs_some(u32 slot)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
 
 	if (!s)
-		return 0;
-	for (u32 i = 0; i < CGROUP_COMPONENTS; i++) {
+		return 1;
+	for (u32 i = 0; i < CGROUP_ROUNDS; i++) {
 		struct kernfs_node *kn = (void *)walk(s, walk_node);
 		struct kernfs_node *parent = compat__kernfs_parent(kn);
 		long len;
 
 		if (!parent)
-			return 0;
+			return 1;
 		len = bpf_probe_read_kernel_str(s->name, SCRATCH_NAME, BPF_CORE_READ(kn, name));
 		if (len < 1 || path__prepend(s, s->name, len - 1))
-			return 0;
+			return 1;
 		s->walk_node = (u64)parent;
 	}
-	s->walk_truncated = 1;
+	return 0;
+}
+
+__noinline int path__walk_kernfs(u32 slot)
+{
+	struct scratch *s;
+
+	for (u32 i = 0; i < CGROUP_ROUNDS; i++)
+		if (path__walk_kernfs_some(slot))
+			return 0;
+	s = bpf_map_lookup_elem(&scratches, &slot);
+	if (s)
+		s->walk_truncated = 1;
 	return 0;
 }
 
@@ -172,10 +202,7 @@ static __always_inline void path__climb(struct scratch *s, u32 slot, struct vfsm
 static __always_inline u32 path__fill(struct scratch *s, u32 slot, struct vfsmount *mnt, struct dentry *dentry)
 {
 	path__begin(s);
-	s->walk_node = (u64)dentry;
-	s->walk_mount = (u64)mnt - bpf_core_field_offset(struct mount, mnt);
-	path__walk_whole(slot);
-	path__end(s);
+	path__climb(s, slot, mnt, dentry);
 	return path__append(s);
 }
 

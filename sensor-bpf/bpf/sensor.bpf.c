@@ -162,6 +162,11 @@ SEC("fentry/security_path_chown")
 int BPF_PROG(change_chown, const struct path *path)
 { return change__attribute(EVENT_FILE_CHOWN, path); }
 
+/* Before 6.1 (720e6a435194fb) no program can follow a function that is given structures, such as kuid_t. */
+SEC("fentry/chown_common")
+int BPF_PROG(change_chown_common, const struct path *path)
+{ return change__attribute(EVENT_FILE_CHOWN, path); }
+
 SEC("fentry/security_path_truncate")
 int BPF_PROG(change_truncate, const struct path *path)
 { return change__attribute(EVENT_FILE_TRUNCATE, path); }
@@ -172,35 +177,39 @@ int BPF_PROG(change_file_truncate, struct file *file)
 
 SEC("fexit/vfs_unlink")
 int unlink_done(u64 *ctx)
-{ return change__done(CHANGE(UNLINK), compat__returned(ctx, 3, 4), NULL); }
+{ return change__done(ctx, CHANGE(UNLINK), compat__returned(ctx, 3, 4), NULL); }
 
 SEC("fexit/vfs_rmdir")
 int rmdir_done(u64 *ctx)
-{ return change__done(CHANGE(UNLINK), compat__returned(ctx, 2, 3), NULL); }
+{ return change__done(ctx, CHANGE(UNLINK), compat__returned(ctx, 2, 3), NULL); }
+
+SEC("fentry/d_delete")
+int BPF_PROG(change_gone, struct dentry *dentry)
+{ return change__gone(dentry); }
 
 SEC("fexit/vfs_mkdir")
 int mkdir_done(u64 *ctx)
-{ return change__done(CHANGE(CREATE), compat__returned(ctx, 3, 4), NULL); }
+{ return change__done(ctx, CHANGE(CREATE), compat__returned(ctx, 3, 4), NULL); }
 
 SEC("fexit/vfs_mknod")
 int mknod_done(u64 *ctx)
-{ return change__done(CHANGE(CREATE), compat__returned(ctx, 4, 5), NULL); }
+{ return change__done(ctx, CHANGE(CREATE), compat__returned(ctx, 4, 5), NULL); }
 
 SEC("fexit/vfs_create")
 int create_done(u64 *ctx)
-{ return change__done(CHANGE(CREATE), compat__returned(ctx, 4, 5), NULL); }
+{ return change__done(ctx, CHANGE(CREATE), compat__returned(ctx, 4, 5), NULL); }
 
 SEC("fexit/vfs_symlink")
 int symlink_done(u64 *ctx)
-{ return change__done(CHANGE(SYMLINK), compat__returned(ctx, 3, 4), compat__arg(ctx, 2)); }
+{ return change__done(ctx, CHANGE(SYMLINK), compat__returned(ctx, 3, 4), compat__arg(ctx, 2)); }
 
 SEC("fexit/vfs_link")
 int link_done(u64 *ctx)
-{ return change__done(CHANGE(LINK), compat__returned(ctx, 4, 5), NULL); }
+{ return change__done(ctx, CHANGE(LINK), compat__returned(ctx, 4, 5), NULL); }
 
 SEC("fexit/vfs_rename")
 int rename_done(u64 *ctx)
-{ return change__done(CHANGE(RENAME), compat__returned(ctx, 6, 1), NULL); }
+{ return change__renamed(ctx, compat__renamed(ctx)); }
 
 SEC("fexit/vfs_setxattr")
 int xattr_done(u64 *ctx)
@@ -211,7 +220,7 @@ int xattr_done(u64 *ctx)
 
 SEC("fexit/notify_change")
 int attribute_done(u64 *ctx)
-{ return change__done(CHANGE(CHMOD) | CHANGE(CHOWN) | CHANGE(TRUNCATE), compat__returned(ctx, 3, 4), NULL); }
+{ return change__attributes(ctx, compat__returned(ctx, 3, 4)); }
 
 SEC("tp_btf/signal_generate")
 int BPF_PROG(target_signalled, int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)

@@ -68,27 +68,51 @@ static __always_inline int syscall__opened(s64 fd)
 	return file__opened(file, 0);
 }
 
-/* Whether a path may be written in more ways than one: then the matcher cannot tell. */
-static __always_inline bool syscall__is_plain(const char *path, u64 len)
+#define SYSCALL_PLAIN 16	/* bytes looked at a time: see path.h */
+_Static_assert(SCRATCH_NAME % SYSCALL_PLAIN == 0, "whole times");
+
+/*
+ * Looks at some bytes of a path that stands in the record, between `at` and `end`. Not zero: it can
+ * be written in another way, without "//", "/./", "/../" or a slash at its end.
+ */
+__noinline int syscall__is_odd(u32 slot, u32 at, u32 end)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!s)
+		return 1;
+	for (u32 i = 0; i < SYSCALL_PLAIN; i++, at++) {
+		u64 in_record = at;
+		char next;
+
+		if (at >= end)
+			return 0;
+		scratch__opaque(in_record);
+		if (in_record >= SCRATCH_RECORD)
+			return 1;
+		next = s->record[in_record + 1];
+		if (s->record[in_record] == '/' && (next == '/' || next == '.' || !next))
+			return 1;
+	}
+	return 0;
+}
+
+/* Whether the matcher can tell by the path that stands in the record at `at`. */
+__noinline int syscall__is_plain(u32 slot, u32 at, u32 len)
 {
 	if (len >= SCRATCH_NAME)
 		return false;
-	for (u32 i = 0; i + 1 < SCRATCH_NAME; i++) {
-		if (i + 1 >= len)
-			return true;
-		if (path[i] == '/' && (path[i + 1] == '/' || path[i + 1] == '.'))
+	for (u32 i = 0; i < SCRATCH_NAME / SYSCALL_PLAIN; i++)
+		if (syscall__is_odd(slot, at + i * SYSCALL_PLAIN, at + len))
 			return false;
-	}
 	return true;
 }
 
-/*
- * Puts a path argument into `path`, from the root of the mount namespace on. Whether it could be
- * read; `*plain`: whether it can be matched.
- */
-static __always_inline bool syscall__path(struct scratch *s, u32 scratch_slot, u64 argument, s64 dirfd, bool *plain)
+/* Puts a path argument into `path`, from the root of the mount namespace on. Whether it could be read. */
+static __always_inline bool syscall__path(struct file_event *e, u32 dim, u64 argument, s64 dirfd)
 {
 	struct task_struct *task = task__current();
+	struct scratch *s = e->s;
 	u64 used = walk(s, used), len, start;
 	struct vfsmount *mnt;
 	struct dentry *dentry;
@@ -105,7 +129,8 @@ static __always_inline bool syscall__path(struct scratch *s, u32 scratch_slot, u
 	scratch__opaque(len);
 	if (len >= EVENT_PATH_MAX)
 		return false;
-	*plain = syscall__is_plain(&s->record[used], len);
+	if (s->record[used] == '.' || !syscall__is_plain(e->scratch_slot, used, len))
+		e->texts &= ~(1 << dim);
 	path__begin(s);
 	start = EVENT_PATH_MAX - len;
 	scratch__opaque(start);
@@ -135,8 +160,8 @@ static __always_inline bool syscall__path(struct scratch *s, u32 scratch_slot, u
 		}
 	}
 	s->walk_start = start;
-	path__climb(s, scratch_slot, mnt, dentry);
-	return true;
+	path__climb(s, e->scratch_slot, mnt, dentry);
+	return !(e->texts & 1 << dim) || match__path(s, e->header, e->slot, dim);
 }
 
 /* Appends a text argument to the record; returns its length. */
@@ -163,47 +188,46 @@ __noinline int syscall__changed(u64 address, u32 index, s64 error)
 {
 	struct pt_regs *regs = (void *)address;
 	struct syscall_shape *shape = bpf_map_lookup_elem(&syscall_shapes, &index);
-	bool compat = index >= SYSCALL_NUMBERS, plain = true;
+	bool compat = index >= SYSCALL_NUMBERS;
 	struct file_event e;
-	struct file *file;
 
-	if (!shape)
-		return 0;
-	if (shape->fd >= 0) {
-		file = syscall__file((s32)compat__argument(regs, compat, shape->fd));
-		return file ? file__tell_of(compat__address(file), shape->action, 0, error) : 0;
-	}
-	if (!file__begin(&e, shape->action, 0))
+	if (!shape || shape->path < 0 || !file__begin(&e, shape->action, 0))
 		return 0;
 	e.record->error = error;
 	e.record->flags |= EVENT_FILE_SYSCALL;
-	if (shape->path < 0 ||
-	    !syscall__path(e.s, e.scratch_slot, compat__argument(regs, compat, shape->path),
-			   syscall__dir(regs, compat, shape->dir), &plain))
-		goto end;
-	if (plain && !match__path(e.s, e.header, e.slot, MATCH_PATH))
+	if (!syscall__path(&e, MATCH_PATH, compat__argument(regs, compat, shape->path),
+			   syscall__dir(regs, compat, shape->dir)))
 		goto end;
 	e.record->path_len = file__keep_path(&e, MATCH_PATH);
-	if (walk(e.s, walk_truncated) || !e.record->path_len)
-		e.record->flags |= EVENT_FILE_PATH_CUT;
+	file__cut(&e, MATCH_PATH, e.record->path_len, EVENT_FILE_PATH_CUT);
 	if (shape->target >= 0) {
-		if (!syscall__path(e.s, e.scratch_slot, compat__argument(regs, compat, shape->target),
-				   syscall__dir(regs, compat, shape->target_dir), &plain))
-			goto end;
-		if (plain && !match__path(e.s, e.header, e.slot, MATCH_TARGET))
+		if (!syscall__path(&e, MATCH_TARGET, compat__argument(regs, compat, shape->target),
+				   syscall__dir(regs, compat, shape->target_dir)))
 			goto end;
 		e.record->target_len = file__keep_path(&e, MATCH_TARGET);
-		if (walk(e.s, walk_truncated) || !e.record->target_len)
-			e.record->flags |= EVENT_FILE_TARGET_CUT;
+		file__cut(&e, MATCH_TARGET, e.record->target_len, EVENT_FILE_TARGET_CUT);
 	}
-	if (shape->text >= 0)
+	if (shape->text >= 0) {
 		e.record->target_len = syscall__text(e.s, compat__argument(regs, compat, shape->text));
+		e.texts &= ~(1 << MATCH_TARGET);
+	}
 	if (shape->name >= 0)
 		e.record->name_len = syscall__text(e.s, compat__argument(regs, compat, shape->name));
 	file__send(&e);
 end:
 	file__end(&e);
 	return 0;
+}
+
+/* A call that does something to what a descriptor leads to, or to a path. */
+static __always_inline int syscall__change(struct pt_regs *regs, struct syscall_shape *shape, u32 index, s64 error)
+{
+	struct file *file;
+
+	if (shape->fd < 0)
+		return syscall__changed(compat__address(regs), index, error);
+	file = syscall__file((s32)compat__argument(regs, index >= SYSCALL_NUMBERS, shape->fd));
+	return file ? file__tell_of(compat__address(file), shape->action, 0, error) : 0;
 }
 
 /* chroot has returned: where the root of the current process is now. */
@@ -351,7 +375,7 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	case SYSCALL_NAMESPACE:
 		return ret ? 0 : place__moved();
 	case EVENT_CHROOT:
-		return ret ? syscall__changed(compat__address(regs), index, ret) : syscall__rooted();
+		return ret ? syscall__change(regs, shape, index, ret) : syscall__rooted();
 	case SYSCALL_PTRACE:
 		return syscall__ptraced(regs, compat, ret);
 	case SYSCALL_BPF:
@@ -362,7 +386,7 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 		if (ret >= 0)
 			return syscall__opened(ret);
 		/* Who is turned away is of interest; who finds nothing there is not. */
-		return ret == -1 || ret == -13 ? syscall__changed(compat__address(regs), index, ret) : 0;
+		return ret == -1 || ret == -13 ? syscall__change(regs, shape, index, ret) : 0;
 	case EVENT_FILE_MMAP_EXEC:
 		return compat__failed(ret) ? 0 : syscall__mapped(regs, compat);
 	case SYSCALL_MPROTECT:
@@ -375,7 +399,7 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	case SYSCALL_CONNECT:
 		return ret ? 0 : syscall__connected((s32)compat__argument(regs, compat, 0));
 	default:
-		return syscall__changed(compat__address(regs), index, ret < 0 ? ret : 0);
+		return syscall__change(regs, shape, index, ret < 0 ? ret : 0);
 	}
 }
 

@@ -140,7 +140,15 @@ impl Canary {
 
     /// Begins a round that was just done, and judges those before. `lost`: records of each class that were lost so far.
     pub fn round(&mut self, deeds: Deeds, lost: &PerClass<u64>, now: BootTime) -> Option<Report> {
+        // Whoever got no time himself has not read what came back: that says nothing of the programs.
+        let late = |last: &Round| now.ns().saturating_sub(last.at.ns()) >= 2 * EVERY_NS;
+        if self.rounds.back().is_some_and(late) {
+            self.rounds.clear();
+            self.birds.iter_mut().for_each(|state| state.missed = 0);
+        }
         let is_told = self.judge(lost);
+        // What came back whole needs not be looked for any more.
+        self.rounds.retain(|round| !round.out.is_empty());
         self.next = BootTime::from_ns(now.ns().saturating_add(EVERY_NS));
         let out = self.birds.iter().map(|state| state.bird).filter(|bird| deeds.has(*bird)).collect();
         self.rounds.push_back(Round { deeds, at: now, out, child: None });
@@ -152,7 +160,7 @@ impl Canary {
         match is_told {
             Some(reason) => Some(self.report(reason)),
             None if is_due && self.blind().is_empty() => Some(self.report(WELL)),
-            None if is_due => Some(self.report(STILL)),
+            None if is_due => Some(self.report(self.why_blind(lost))),
             None => None,
         }
     }
@@ -188,7 +196,7 @@ impl Canary {
     /// Looks at what the last round has brought back; the reason to tell of it, if there is one.
     fn judge(&mut self, lost: &PerClass<u64>) -> Option<&'static str> {
         let last = self.rounds.back()?;
-        let mut told = None;
+        let mut is_told = false;
         for state in &mut self.birds {
             if last.out.contains(&state.bird) {
                 if state.missed == 0 {
@@ -197,17 +205,20 @@ impl Canary {
                 state.missed += 1;
             }
             let is_blind = state.missed >= PATIENCE;
-            if is_blind != state.is_blind {
-                state.is_blind = is_blind;
-                let was_lost = *state.bird.class().of(lost) > state.lost;
-                told = Some(match (is_blind, was_lost) {
-                    (true, true) => LOST,
-                    (true, false) => BLIND,
-                    (false, _) => AGAIN,
-                });
-            }
+            is_told |= is_blind != state.is_blind;
+            state.is_blind = is_blind;
         }
-        told
+        match (is_told, self.blind().is_empty()) {
+            (false, _) => None,
+            (true, true) => Some(AGAIN),
+            (true, false) => Some(self.why_blind(lost)),
+        }
+    }
+
+    /// Why what is blind is so.
+    fn why_blind(&self, lost: &PerClass<u64>) -> &'static str {
+        let mut blind = self.birds.iter().filter(|state| state.is_blind);
+        if blind.all(|state| *state.bird.class().of(lost) > state.lost) { LOST } else { BLIND }
     }
 
     fn report(&mut self, reason: &'static str) -> Report {
@@ -221,7 +232,6 @@ impl Canary {
 }
 
 const WELL: &str = "what the sensor does is told by its programs";
-const STILL: &str = "what the sensor does is still not told by its programs";
 const AGAIN: &str = "what the sensor does is told by its programs again";
 const BLIND: &str =
     "what the sensor does is not told by its programs, and no record was lost: they are silent";

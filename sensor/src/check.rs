@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::container::resolver::Source;
 use crate::probe::cgroup::{self, Hierarchy};
+use crate::probe::hook::Hook;
 use crate::probe::sight::Sight;
 use crate::probe::{self, KernelVersion, Trial};
 
@@ -47,6 +48,8 @@ pub struct Row {
     pub available: bool,
     /// Why it is not, or why it is not seen in a better way.
     pub note: String,
+    /// What this kernel would refuse of the ways that come after this one. Each is the best on some kernel.
+    pub spare: String,
     /// What is not seen here: without it, or in this way.
     pub blind: String,
     /// Whether the sensor cannot run without it.
@@ -119,6 +122,7 @@ impl From<probe::Need> for Row {
             shows: need.shows.into(),
             available: need.missing.is_none(),
             note: need.missing.unwrap_or_default(),
+            spare: String::new(),
             blind: String::new(),
             required: true,
         }
@@ -127,7 +131,10 @@ impl From<probe::Need> for Row {
 
 impl From<Trial> for Row {
     fn from(trial: Trial) -> Self {
-        let refused = trial.refused.iter().map(|(hook, why)| format!("{}: {}", hook.section(), brief(why)));
+        let refusals = |refused: &[(&Hook, String)]| {
+            let each = refused.iter().map(|(hook, why)| format!("{}: {}", hook.section(), brief(why)));
+            each.collect::<Vec<_>>().join("; ")
+        };
         Self {
             name: trial.sight.name.into(),
             way: trial.way.map(|way| way.sections()).unwrap_or_default(),
@@ -136,7 +143,8 @@ impl From<Trial> for Row {
                 .map_or_else(Vec::new, |way| way.hooks.iter().map(|hook| hook.program).collect()),
             shows: trial.sight.shows.into(),
             available: trial.way.is_some(),
-            note: refused.collect::<Vec<_>>().join("; "),
+            note: refusals(&trial.refused),
+            spare: refusals(&trial.spare),
             blind: trial.way.map_or(trial.sight.without, |way| way.blind).into(),
             required: trial.sight.required,
         }
@@ -164,7 +172,7 @@ fn sight_rows() -> Vec<Row> {
 }
 
 fn unseen(sight: &'static Sight) -> Row {
-    Row::from(Trial { sight, way: None, refused: Vec::new() })
+    Row::from(Trial { sight, way: None, refused: Vec::new(), spare: Vec::new() })
 }
 
 /// What no event tells of here. What no kernel shows to this version stands in the README.
@@ -188,7 +196,12 @@ mod tests {
 
     fn rows(available: bool) -> Vec<Row> {
         Sight::all()
-            .map(|sight| Trial { sight, way: sight.ways.first().filter(|_| available), refused: Vec::new() })
+            .map(|sight| Trial {
+                sight,
+                way: sight.ways.first().filter(|_| available),
+                refused: Vec::new(),
+                spare: Vec::new(),
+            })
             .map(Row::from)
             .collect()
     }
@@ -207,7 +220,12 @@ mod tests {
     #[test]
     fn a_lesser_way_is_told_with_what_it_costs() {
         let accept = Sight::all().find(|sight| sight.name == "network.accept").expect("it is there");
-        let row = Row::from(Trial { sight: accept, way: accept.ways.last(), refused: Vec::new() });
+        let row = Row::from(Trial {
+            sight: accept,
+            way: accept.ways.last(),
+            refused: Vec::new(),
+            spare: Vec::new(),
+        });
         assert!(row.available && row.blind.contains("io_uring"));
     }
 

@@ -14,8 +14,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use crate::probe::MAX_DNS_PORTS;
 use crate::container::resolver::{Source, SourceError};
+use crate::probe::MAX_DNS_PORTS;
 use crate::record::PerClass;
 use crate::redact::{Redaction, RedactionError, Redactor};
 

@@ -17,10 +17,11 @@ mod credentials;
 mod dns;
 mod file;
 mod memory;
-mod program;
 mod network;
+mod program;
 mod target;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 pub use dns::dns_rows;

@@ -162,6 +162,8 @@ fn kept(kind: Kind, row: &Row) -> Row {
     let columns = kind.info().map(|info| info.columns).unwrap_or_default();
     let mut kept = Row::default();
     let has = |field: &Field| columns.contains(field);
-    row.iter().filter(|(field, _)| has(field)).for_each(|(field, value): (Field, &Value)| kept.set(field, value.clone()));
+    row.iter()
+        .filter(|(field, _)| has(field))
+        .for_each(|(field, value): (Field, &Value)| kept.set(field, value.clone()));
     kept
 }

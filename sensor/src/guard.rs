@@ -14,7 +14,7 @@ pub use pace::Pace;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wire::event::Kind;
 use wire::query::{Piece, Span, Word};
@@ -95,8 +95,8 @@ impl Own {
             Body::File(file) => {
                 let is_change =
                     file.access.write || ![Kind::FILE_OPEN, Kind::FILE_MMAP_EXEC].contains(&file.action);
-                let path = [file.path, file.target].into_iter().find(|path| self.holds(path));
-                let path = path.filter(|_| is_change && file.error == 0)?;
+                let mut paths = [file.path, file.target].into_iter().filter(|_| is_change && file.error == 0);
+                let path = paths.find(|path| self.holds(path))?;
                 let action = file.action.info().map_or("change", |info| info.action);
                 blame(file.task, [b"file ", path].concat(), format!("{action} by another program"))
             }
@@ -118,9 +118,10 @@ impl Own {
     }
 
     fn holds(&self, path: &[u8]) -> bool {
-        let path = Path::new(OsStr::from_bytes(path));
-        self.files.iter().any(|file| file == path)
-            || self.folders.iter().any(|folder| path != folder && path.starts_with(folder))
+        let is_below = |folder: &PathBuf| {
+            path.strip_prefix(folder.as_os_str().as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        self.folders.iter().any(is_below) || self.files.iter().any(|file| file.as_os_str().as_bytes() == path)
     }
 }
 

@@ -14,8 +14,8 @@ use wire::ledger::Ledger;
 use wire::time::{BootTime, Clock};
 
 use crate::account::{Account, Position, Start};
-use crate::dns::Dns;
 use crate::container::running::Running;
+use crate::dns::Dns;
 use crate::enrich::{self, Origin};
 use crate::escape::{self, Host, Watch};
 use crate::hash::{FileId, Request, Sha256, Skip};
@@ -27,8 +27,8 @@ use crate::user::Names;
 use announce::Announcer;
 
 mod announce;
-mod dns;
 mod containers;
+mod dns;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;

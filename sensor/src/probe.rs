@@ -138,6 +138,13 @@ impl Prepared {
         self.tables.set(tables)
     }
 
+    /// Leaves everything as it was: maps that nobody uses are removed.
+    pub fn give_up(self) {
+        if !self.was_there {
+            drop(self.pins.remove());
+        }
+    }
+
     /// Sets this version's programs to work, each in the place of another version's if there is one: every event is told by
     /// exactly one of them.
     ///

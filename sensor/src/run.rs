@@ -149,8 +149,14 @@ fn open_probe(config: &Config, collection: &Collection) -> Result<(Probe, Own), 
         dns_ports: config.dns_ports.clone(),
         ..ProbeConfig::default()
     })?;
-    prepared.set_filter(&exclude::filter(&config.exclude))?;
-    let generation = prepared.set_collection(&tables)?;
+    let set = prepared.set_filter(&exclude::filter(&config.exclude));
+    let generation = match set.and_then(|()| prepared.set_collection(&tables)) {
+        Ok(generation) => generation,
+        Err(error) => {
+            prepared.give_up();
+            return Err(error.into());
+        }
+    };
     let probe = prepared.attach()?;
     info!(
         collection = %hex::encode(collection.digest()),

@@ -62,15 +62,24 @@ impl Load {
         });
     }
 
+    /// Waits for its end and executes the program once more; the query that finds all of its execs but that last one.
+    ///
+    /// # Panics
+    /// When a program does not end well.
+    pub fn end(&mut self, group: &Group) -> String {
+        assert!(self.shell.wait().expect("the load's shell can be waited for").success());
+        let mut last = group.command(program_in(self.scratch.path()));
+        assert!(last.arg("the-end").status().expect("the program runs").success());
+        self.query()
+    }
+
     /// Waits for its end, executes the program once more, and asks until that is found and `is_whole` says that
     /// nothing more is to come.
     ///
     /// # Panics
     /// When that does not come true within a minute, with what was found instead.
     pub fn finish(&mut self, group: &Group, stack: &Stack, is_whole: impl Fn(&Fate) -> bool) -> Fate {
-        assert!(self.shell.wait().expect("the load's shell can be waited for").success());
-        let mut last = group.command(program_in(self.scratch.path()));
-        assert!(last.arg("the-end").status().expect("the program runs").success());
+        self.end(group);
         until("the end is found", Duration::from_secs(60), || {
             let found = stack.search("process.args:the-end and event.action:exec").ok()?;
             (found.len() == 1).then_some(())
@@ -91,13 +100,16 @@ impl Load {
         fate
     }
 
-    fn seen(&self, stack: &Stack) -> Option<HashMap<String, usize>> {
-        let query = format!(
+    fn query(&self) -> String {
+        format!(
             "process.executable:\"{}\" and event.action:exec and not process.args:the-end",
             program_in(self.scratch.path()).display()
-        );
+        )
+    }
+
+    fn seen(&self, stack: &Stack) -> Option<HashMap<String, usize>> {
         let mut seen = HashMap::new();
-        for event in stack.search(&query).ok()? {
+        for event in stack.search(&self.query()).ok()? {
             let argument = event.pointer("/process/args/1").and_then(Value::as_str)?;
             *seen.entry(argument.to_owned()).or_default() += 1;
         }

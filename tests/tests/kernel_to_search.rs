@@ -385,6 +385,6 @@ fn a_listener_that_nobody_calls_only_listens() {
     // The connection to the other one is later, in the lane of connections.
     let marker = format!("event.action:connect and destination.port:{called}");
     let of_quiet = format!("(source.port:{quiet} or destination.port:{quiet})");
-    host.stack.expect_none(&format!("{of_quiet} and not event.action:listen"), &marker);
+    host.stack.expect_none(&format!("{of_quiet} and not event.action:(bind or listen)"), &marker);
     host.stack.expect(&format!("{of_quiet} and event.action:listen and process.name:python3*"), 1);
 }

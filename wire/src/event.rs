@@ -13,9 +13,9 @@ use crate::id::Lane;
 use crate::time::BootTime;
 use crate::value::Value;
 
-mod escape;
-mod dns;
 mod container;
+mod dns;
+mod escape;
 mod file;
 mod kernel;
 mod network;

@@ -40,7 +40,14 @@ fn listen(port: u16, pid: u32) -> Record<'static> {
         destination_isn: 0,
     };
     let task = task(pid, 0);
-    record(Body::Connection(Connection { role: Role::Listen, task, accepted_by: None, socket, failed: None, many: false }))
+    record(Body::Connection(Connection {
+        role: Role::Listen,
+        task,
+        accepted_by: None,
+        socket,
+        failed: None,
+        many: false,
+    }))
 }
 
 fn open(path: &[u8], pid: u32) -> Record<'_> {
@@ -131,6 +138,13 @@ fn a_ring_that_is_silent_is_told_after_three_rounds_and_when_it_speaks_again() {
     // The same while records are lost.
     let report = (5..9).find_map(|n| round(&mut canary, n, [9, n, 9])).unwrap();
     assert_eq!((report.blind, report.reason), (vec!["network.connect"], LOST));
+}
+
+#[test]
+fn each_is_shown_by_a_sight() {
+    for bird in Bird::ALL {
+        assert!(crate::probe::sight::Sight::all().any(|sight| sight.name == bird.sight()), "{bird:?}");
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn told(sources: &[Source], found: &[Result<(), Fault>]) -> Row {
     Row {
         name: "container.names".into(),
         way: answering.join(" + "),
+        spare: String::new(),
         programs: Vec::new(),
         shows: "names, images and pods of containers".into(),
         available,

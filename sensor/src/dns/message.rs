@@ -204,7 +204,7 @@ fn response_code(code: u16) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use expect_test::{Expect, expect};
     use hickory_proto::op::ResponseCode;

@@ -46,7 +46,10 @@ impl Pins {
     /// Makes the folder if there is none, and locks it.
     pub(super) fn claim(name: &str) -> Result<Self, ProbeError> {
         let folder = folder(name)?;
-        let fail = |source| ProbeError::Folder { path: folder.clone(), source };
+        let fail = |source: io::Error| match source.kind() {
+            io::ErrorKind::PermissionDenied => ProbeError::NotRoot,
+            _ => ProbeError::Folder { path: folder.clone(), source },
+        };
         fs::create_dir_all(&folder).map_err(fail)?;
         let open = File::open(&folder).map_err(fail)?;
         let lock = Flock::lock(open, FlockArg::LockExclusiveNonblock)

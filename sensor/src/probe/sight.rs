@@ -7,8 +7,8 @@
 
 use super::hook::Hook;
 
-mod dns;
 mod container;
+mod dns;
 mod file;
 mod kernel;
 mod network;

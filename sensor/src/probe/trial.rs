@@ -57,6 +57,8 @@ pub struct Trial {
     pub way: Option<&'static Way>,
     /// For each program of a better way why this kernel does not take it.
     pub refused: Vec<(&'static Hook, String)>,
+    /// Likewise for the programs of the ways after it, which other kernels need.
+    pub spare: Vec<(&'static Hook, String)>,
 }
 
 /// Tries every sight. With the rights for it programs are loaded, without being attached; else only
@@ -83,13 +85,14 @@ fn load(loader: &mut Loader<'_>, hook: &'static Hook) -> Option<String> {
 
 /// `why_not` says of a program why this kernel does not take it, or nothing.
 fn try_sight(sight: &'static Sight, why_not: &mut dyn FnMut(&'static Hook) -> Option<String>) -> Trial {
-    let mut refused = Vec::new();
+    let mut trial = Trial { sight, way: None, refused: Vec::new(), spare: Vec::new() };
     for way in sight.ways {
         let of_way: Vec<_> = way.hooks.iter().filter_map(|hook| Some((*hook, why_not(hook)?))).collect();
-        if of_way.is_empty() {
-            return Trial { sight, way: Some(way), refused };
+        match trial.way {
+            Some(_) => trial.spare.extend(of_way),
+            None if of_way.is_empty() => trial.way = Some(way),
+            None => trial.refused.extend(of_way),
         }
-        refused.extend(of_way);
     }
-    Trial { sight, way: None, refused }
+    trial
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,8 +99,15 @@ impl Care {
         now: BootTime,
     ) -> Self {
         own.before = probe.sensor_before();
-        let is_shown =
-            |bird: Bird| probe.sights().any(|(sight, way)| sight.name == bird.sight() && way.is_some());
+        let is_first = is_in_first_pid_namespace();
+        if !is_first {
+            warn!(
+                "the sensor runs in a pid namespace of its own: what it does itself cannot be told from what others do"
+            );
+        }
+        let is_shown = |bird: Bird| {
+            is_first && probe.sights().any(|(sight, way)| sight.name == bird.sight() && way.is_some())
+        };
         let folder = config.folder();
         let identity = host.map(|host| (folder.join("host.pem"), host));
         let mut watched = vec![config.file.clone(), own.executable.clone()];
@@ -153,7 +161,7 @@ impl Care {
     }
 
     /// Those to blame that were not told of lately.
-    fn to_tell(&mut self, now: BootTime) -> Vec<Blame> {
+    fn told_now(&mut self, now: BootTime) -> Vec<Blame> {
         let is_old = |at: BootTime| now.ns().saturating_sub(at.ns()) >= TELL_AGAIN_NS;
         self.told.retain(|_, at| !is_old(*at));
         let told = &mut self.told;
@@ -208,7 +216,7 @@ impl Care {
 impl Sensor {
     /// A round, if it is time. Records of the round before have been taken by then.
     pub(super) fn take_care(&mut self, lost: &PerClass<u64>, now: BootTime) -> Result<(), RunError> {
-        for blame in self.care.to_tell(now) {
+        for blame in self.care.told_now(now) {
             let row = tampered(Bytes::from(blame.what), blame.deed);
             self.care.n_harms += 1;
             self.pipeline.tell_of(blame.task, Kind::SENSOR_TAMPER, row, self.users.names(), now);
@@ -269,6 +277,13 @@ pub(super) fn tampered(what: Bytes, how: String) -> Row {
     Row::default()
         .with(Field::SensorTampered, Value::List(vec![what]))
         .with(Field::SensorReason, Bytes::from(how))
+}
+
+/// Whether pids mean the same here as in the kernel's records.
+fn is_in_first_pid_namespace() -> bool {
+    /// `PROC_PID_INIT_INO` of include/linux/proc_ns.h.
+    const FIRST: u64 = 0xeffffffc;
+    fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == FIRST)
 }
 
 fn group() -> String {

@@ -11,8 +11,8 @@ use super::intake::Sink;
 use super::sensor::Sensor;
 use super::{RunError, host};
 use crate::clock::{Reading, boot_time};
-use crate::escape::sockets;
 use crate::container::names::Miss;
+use crate::escape::sockets;
 use crate::hash::Skip;
 use crate::record::{Class, PerClass};
 
@@ -26,6 +26,7 @@ const CENSUS_NS: u64 = 60_000_000_000;
 impl Sensor {
     pub(super) fn tick(&mut self) -> Result<(), RunError> {
         let now = boot_time()?;
+        self.last_tick = now;
         self.look_around(now)?;
         let lost = self.book()?;
         self.take_care(&lost, now)?;

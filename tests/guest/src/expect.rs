@@ -59,6 +59,15 @@ impl Expect {
         self
     }
 
+    /// All that is expected there, too.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.events.extend(other.events);
+        self.unseen.extend(other.unseen);
+        self.alike.extend(other.alike);
+        self
+    }
+
     /// The events that have this field all have the same value in it.
     #[must_use]
     pub(crate) fn alike(mut self, field: &str) -> Self {

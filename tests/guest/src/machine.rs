@@ -34,6 +34,8 @@ const MOUNTS: &[(&str, &str)] = &[
 /// Moves from the initramfs, which cannot be pivoted away from, to a file system of its own, and starts there again.
 pub(crate) fn leave_initramfs() -> anyhow::Result<()> {
     const ROOT: &str = "/root-of-host";
+    // Who started the machine waits for this, on the console.
+    eprintln!("guest: starts");
     fs::create_dir(ROOT)?;
     mount(Some("tmpfs"), ROOT, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
     let mut copy = Command::new(BUSYBOX);

@@ -44,7 +44,8 @@ fn play_all(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     let say = |what: &str| eprintln!("guest: {what} after {:.1} s", start.elapsed().as_secs_f32());
     Line::Kernel { release: kernel_release()?, lsm: security_modules() }.write(out)?;
     let report = check(&settings.sensor.program)?;
-    let place = Place { group: settings.group.clone(), hooks: hooks(&report) };
+    let pins = settings.sensor.pins();
+    let place = Place { group: settings.group.clone(), hooks: hooks(&report), pins };
     Line::Check { report }.write(out)?;
     say("checked");
     let sensor = Sensor::start(&settings.sensor)?;
@@ -77,15 +78,27 @@ fn play_all(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     for act in &acts {
         Line::Played(act.played(&events)).write(out)?;
     }
+    canaries(&events)?;
     Ok(Line::Done { n_scenarios: acts.len(), n_lost: n_lost(&events) }.write(out)?)
 }
 
 /// What is under way comes; what never comes is waited for once, for all scenarios.
 fn await_events(acts: &[Act], sensor: &Sensor) {
+    let mut lacking: Vec<&Act> = acts.iter().collect();
     poll(ARRIVE, || {
-        let events = sensor.events();
-        (!acts.iter().any(|act| act.has_failed(&events))).then_some(())
+        sensor.look(|events| lacking.retain(|act| act.has_failed(events)));
+        lacking.is_empty().then_some(())
     });
+}
+
+/// What the sensor did only to see it told came back, whatever else happened meanwhile.
+fn canaries(events: &[Value]) -> anyhow::Result<()> {
+    let canaries: Vec<&Value> =
+        events.iter().filter(|event| text(event, "event.action") == Some("canary")).collect();
+    let n_well = canaries.iter().filter(|event| text(event, "event.outcome") == Some("success")).count();
+    ensure!(n_well > 0, "the sensor does not tell what it does itself: {canaries:?}");
+    ensure!(n_lost(events) > 0 || n_well == canaries.len(), "the sensor was blind for a time: {canaries:?}");
+    Ok(())
 }
 
 /// What the sensor says it has lost so far.

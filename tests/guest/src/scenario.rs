@@ -8,12 +8,14 @@ use std::fmt;
 use crate::expect::Expect;
 use crate::stage::Stage;
 
-pub(crate) mod escape;
 pub(crate) mod container;
+pub(crate) mod dns;
+pub(crate) mod escape;
 pub(crate) mod file;
 pub(crate) mod kernel;
 pub(crate) mod network;
 pub(crate) mod process;
+pub(crate) mod sensor;
 
 /// The tables, each with its `event.category`.
 pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
@@ -24,7 +26,12 @@ pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
     ("process", process::end::SCENARIOS),
     ("process", process::power::SCENARIOS),
     ("container", container::SCENARIOS),
+    ("process", process::signal::SCENARIOS),
+    ("process", process::enter::SCENARIOS),
     ("file", file::SCENARIOS),
+    ("file", file::open::SCENARIOS),
+    ("file", file::change::SCENARIOS),
+    ("file", file::place::SCENARIOS),
     ("kernel", kernel::SCENARIOS),
     ("escape", escape::SCENARIOS),
     ("network", network::connect::SCENARIOS),
@@ -36,6 +43,9 @@ pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
     ("network", network::datagram::SCENARIOS),
     ("network", network::socket::SCENARIOS),
     ("network", network::blind::SCENARIOS),
+    ("dns", dns::SCENARIOS),
+    ("dns", dns::odd::SCENARIOS),
+    ("sensor", sensor::SCENARIOS),
 ];
 
 /// One scenario.

@@ -21,8 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PINS: &str = "/sys/fs/bpf/vedette";
 
 /// What it ships: of files only those that scenarios watch.
-const COLLECTION: &str =
-    "event.category:(process or network or dns or kernel or container or escape)\nfile.path:*/vedette-guest-*/watched*\n";
+const COLLECTION: &str = "event.category:(process or network or dns or kernel or container or escape)\nfile.path:*/vedette-guest-*/watched*\n";
 
 /// How to start it.
 #[derive(Clone, Debug)]
@@ -33,6 +32,13 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     /// The control group that it is confined to, if it is.
     pub(crate) confined_to: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Where its programs are pinned.
+    pub(crate) fn pins(&self) -> PathBuf {
+        Path::new(PINS).join(&self.name)
+    }
 }
 
 pub(crate) struct Sensor {
@@ -67,8 +73,7 @@ impl Sensor {
                 into.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
         });
-        let mut sensor =
-            Self { child, events, reader: Some(reader), pins: Path::new(PINS).join(&settings.name) };
+        let mut sensor = Self { child, events, reader: Some(reader), pins: settings.pins() };
         let mut ended = None;
         let started = poll(PATIENCE, || {
             ended = sensor.child.try_wait().ok().flatten();
@@ -76,7 +81,7 @@ impl Sensor {
                 text(event, "event.category") == Some("sensor")
                     && text(event, "event.action") == Some("started")
             };
-            (ended.is_some() || sensor.events().iter().any(is_start)).then_some(())
+            (ended.is_some() || sensor.look(|events| events.iter().any(is_start))).then_some(())
         });
         ensure!(ended.is_none(), "the sensor ended with {:?}; its own words are on the console", ended);
         started.context("the sensor did not say that it runs")?;
@@ -85,7 +90,12 @@ impl Sensor {
 
     /// What it has printed so far.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.look(<[Value]>::to_vec)
+    }
+
+    /// Looks at what it has printed so far; nothing is added meanwhile.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&[Value]) -> T) -> T {
+        at(&self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The programs that are attached now: those whose links are pinned.

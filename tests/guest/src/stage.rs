@@ -21,6 +21,8 @@ pub(crate) struct Place {
     pub(crate) group: PathBuf,
     /// The places in the kernel that the sensor's programs are attached to, as `vedette-sensor check` spells them.
     pub(crate) hooks: Vec<String>,
+    /// Where the sensor's programs and maps are pinned.
+    pub(crate) pins: PathBuf,
 }
 
 /// One scenario's own.
@@ -55,6 +57,11 @@ impl Stage {
         &self.place.group
     }
 
+    /// Where the sensor's programs and maps are pinned.
+    pub(crate) fn pins(&self) -> &Path {
+        &self.place.pins
+    }
+
     /// Whether a program of the sensor's is attached there, as in `tp_btf/sys_exit`.
     pub(crate) fn has_hook(&self, section: &str) -> bool {
         self.place.hooks.iter().any(|hook| hook == section)
@@ -63,6 +70,21 @@ impl Stage {
     /// Whether the sensor sees what rights a program's file gives, before it runs.
     pub(crate) fn sees_rights_of_files(&self) -> bool {
         self.has_hook("fexit/security_bprm_creds_from_file") || self.has_hook("tp_btf/sched_prepare_exec")
+    }
+
+    /// Whether the sensor follows the kernel's functions; else it sees system calls that return.
+    pub(crate) fn follows_functions(&self) -> bool {
+        self.has_hook("fexit/security_file_open")
+    }
+
+    /// Whether this kernel is older than that.
+    pub(crate) fn is_before(&self, major: u32, minor: u32) -> anyhow::Result<bool> {
+        let release = nix::sys::utsname::uname()?.release().to_string_lossy().into_owned();
+        let mut numbers = release.split(['.', '-', '+']).map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(own)), Some(Ok(own_minor))) => Ok((own, own_minor) < (major, minor)),
+            _ => bail!("{release} is no version"),
+        }
     }
 
     /// This very program.

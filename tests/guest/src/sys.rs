@@ -1,9 +1,11 @@
 //! System calls that no safe wrapper makes: the one place for `unsafe` in this crate.
 #![expect(unsafe_code, reason = "raw system calls are what this crate is for")]
 
-use std::ffi::c_long;
+use std::ffi::{CStr, CString, c_long};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use io_uring::{IoUring, squeue, types};
 use nix::libc;
@@ -138,18 +140,6 @@ pub(crate) fn page_made_executable() -> io::Result<()> {
     }
 }
 
-/// Writes a byte into another process at the place of one of this process's own, which a child has at the same place:
-/// process_vm_writev(2).
-pub(crate) fn write_into(pid: Pid) -> io::Result<()> {
-    static PLACE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
-    let mut byte = 1u8;
-    let here = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    let there = libc::iovec { iov_base: PLACE.as_ptr().cast(), iov_len: 1 };
-    // SAFETY: both vectors live through the call; of this process's memory only `byte` is read.
-    let n = unsafe { libc::process_vm_writev(pid.as_raw(), &raw const here, 1, &raw const there, 1, 0) };
-    checked(n as c_long).map(drop)
-}
-
 /// Loads a BPF program of this name (up to 15 bytes) that drops every packet, for sockets, and closes it: bpf(2).
 pub(crate) fn load_filter(name: &str) -> io::Result<()> {
     const BPF_PROG_LOAD: u32 = 5;
@@ -171,8 +161,7 @@ pub(crate) fn load_filter(name: &str) -> io::Result<()> {
         put(12 + 2 * at, u64::from_le_bytes(word));
     }
     // SAFETY: the structure is as long as said; it, the code and the license live through the call.
-    let found =
-        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of_val(&attr)) };
+    let found = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of_val(&attr)) };
     checked(found).map(|fd| drop(owned(fd as i32)))
 }
 
@@ -180,18 +169,9 @@ pub(crate) fn load_filter(name: &str) -> io::Result<()> {
 pub(crate) fn unload_kexec() -> io::Result<()> {
     const ARCHITECTURE: usize = 0;
     // SAFETY: there are no segments to be read.
-    let found = unsafe { libc::syscall(libc::SYS_kexec_load, 0usize, 0usize, std::ptr::null::<u8>(), ARCHITECTURE) };
-    checked(found).map(drop)
-}
-
-/// Sets an attribute of a file: setxattr(2).
-pub(crate) fn set_attribute(path: &std::path::Path, name: &std::ffi::CStr, value: &[u8]) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: texts with NULs at their ends, and a value as long as said.
     let found =
-        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
-    checked(found.into()).map(drop)
+        unsafe { libc::syscall(libc::SYS_kexec_load, 0usize, 0usize, std::ptr::null::<u8>(), ARCHITECTURE) };
+    checked(found).map(drop)
 }
 
 /// dup2(2).
@@ -211,7 +191,7 @@ pub(crate) fn uring_by_thread(
     file: RawFd,
     entry: impl FnOnce(types::Fixed) -> squeue::Entry,
 ) -> io::Result<i32> {
-    let mut ring = IoUring::builder().setup_sqpoll(1000).build(4)?;
+    let mut ring: IoUring = IoUring::builder().setup_sqpoll(1000).build(4)?;
     ring.submitter().register_files(&[file])?;
     // SAFETY: the caller's buffers outlive this call, and the operation is over at its end.
     unsafe { ring.submission().push(&entry(types::Fixed(0))) }.map_err(io::Error::other)?;
@@ -228,6 +208,18 @@ pub(crate) fn owned(fd: i32) -> OwnedFd {
     assert!(fd > 2, "{fd} is no new descriptor");
     // SAFETY: the callers of this have it from the kernel and keep no other copy of the number.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// bpf(2): opens what is pinned there.
+pub(crate) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    const BPF_OBJ_GET: c_long = 7;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // pathname, then bpf_fd and file_flags
+    let attributes = [path.as_ptr().addr() as u64, 0];
+    // SAFETY: the attributes are as long as said, and they and the path live through the call.
+    let found =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, &raw const attributes, size_of_val(&attributes)) };
+    Ok(owned(checked(found)? as i32))
 }
 
 /// setsockopt(2) with a number.
@@ -349,6 +341,176 @@ pub(crate) fn socketcall(call: usize, arguments: [u32; 3]) -> io::Result<OwnedFd
     }
     let found = i64::from(found as i32);
     if found < 0 { Err(io::Error::from_raw_os_error(-found as i32)) } else { Ok(owned(found as i32)) }
+}
+
+/// A mount for this descriptor, which is mounted nowhere yet: open_tree(2) of a path, Linux 5.2.
+pub(crate) fn copy_of_mount(path: &CStr) -> io::Result<OwnedFd> {
+    const OPEN_TREE_CLONE: u32 = 1;
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as u32;
+    // SAFETY: a text with NUL at its end, and numbers.
+    let mount = checked(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })?;
+    Ok(owned(mount as i32))
+}
+
+/// Mounts at a path what a descriptor leads to: move_mount(2), Linux 5.2.
+pub(crate) fn move_mount(mount: BorrowedFd<'_>, to: &CStr) -> io::Result<()> {
+    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+    let (from, empty, flags) = (mount.as_raw_fd(), c"".as_ptr(), MOVE_MOUNT_F_EMPTY_PATH);
+    // SAFETY: texts with NUL at their end, and numbers.
+    let found =
+        unsafe { libc::syscall(libc::SYS_move_mount, from, empty, libc::AT_FDCWD, to.as_ptr(), flags) };
+    checked(found).map(drop)
+}
+
+/// Opens a file of a directory to be read by its handle: name_to_handle_at(2), open_by_handle_at(2).
+pub(crate) fn open_by_handle(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    const BYTES: u32 = 128;
+    #[repr(C)]
+    struct Handle {
+        n_bytes: u32,
+        kind: i32,
+        bytes: [u8; BYTES as usize],
+    }
+    let mut handle = Handle { n_bytes: BYTES, kind: 0, bytes: [0; BYTES as usize] };
+    let (at, mut mount) = (folder.as_raw_fd(), 0i32);
+    // SAFETY: both live through the call, and the handle tells how long it is.
+    let found = unsafe {
+        let (handle, mount) = (&raw mut handle, &raw mut mount);
+        libc::syscall(libc::SYS_name_to_handle_at, at, name.as_ptr(), handle, mount, 0)
+    };
+    checked(found)?;
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the handle lives through the call.
+    let found = unsafe { libc::syscall(libc::SYS_open_by_handle_at, at, &raw const handle, flags) };
+    Ok(owned(checked(found)? as i32))
+}
+
+/// setxattr(2).
+pub(crate) fn set_attribute(path: &CStr, name: &CStr, value: &[u8]) -> io::Result<()> {
+    // SAFETY: texts with NUL at their end, and bytes that are as many as said.
+    let found =
+        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    checked(found.into()).map(drop)
+}
+
+/// Sends a signal by pidfd_send_signal(2), Linux 5.1.
+pub(crate) fn signal_by_pidfd(pid: Pid, signal: i32) -> io::Result<()> {
+    let pidfd = pidfd(pid)?;
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: numbers, and no information.
+    let found = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) };
+    checked(found).map(drop)
+}
+
+/// Sends a signal to a thread: tgkill(2).
+pub(crate) fn signal_thread(process: Pid, thread: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: numbers only.
+    let found = unsafe { libc::syscall(libc::SYS_tgkill, process.as_raw(), thread.as_raw(), signal) };
+    checked(found).map(drop)
+}
+
+/// Sends a signal with a number: sigqueue(3), by rt_sigqueueinfo(2).
+pub(crate) fn queue_signal(pid: Pid, signal: i32) -> io::Result<()> {
+    let none = libc::sigval { sival_ptr: std::ptr::null_mut() };
+    // SAFETY: numbers only.
+    checked(unsafe { libc::sigqueue(pid.as_raw(), signal, none) }.into()).map(drop)
+}
+
+/// Gives up all capabilities but these: capset(2).
+pub(crate) fn keep_capabilities(kept: u64) -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let (low, high) = (kept as u32, (kept >> 32) as u32);
+    // Effective, permitted and inheritable ones, of the lower 32 and then of the upper 32.
+    let sets = [low, low, 0, high, high, 0];
+    // SAFETY: both are as version 3 has them, and live through the call.
+    checked(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) }).map(drop)
+}
+
+/// setfsuid(2): as whom this process acts on files.
+pub(crate) fn act_on_files_as(uid: u32) {
+    // SAFETY: numbers only.
+    unsafe { libc::setfsuid(uid) };
+}
+
+/// Loads a kernel module from its file: finit_module(2).
+pub(crate) fn load_module(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a text with NUL at its end, and numbers.
+    checked(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) }).map(drop)
+}
+
+/// Maps a file to be changed through memory, and puts a byte into its beginning.
+pub(crate) fn write_through_memory(file: BorrowedFd<'_>, byte: u8) -> io::Result<()> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping of its own, of a file that has at least a byte.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, protection, libc::MAP_SHARED, file.as_raw_fd(), 0);
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        page.cast::<u8>().write_volatile(byte);
+        libc::munmap(page, 4096);
+    }
+    Ok(())
+}
+
+fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let found = checked(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    Ok(owned(found as i32))
+}
+
+/// What a 32-bit system call is given.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a> {
+    Number(u32),
+    /// Bytes, to which it is given a pointer.
+    Bytes(&'a [u8]),
+}
+
+/// A system call as 32-bit programs make it, through `int 0x80`; without 32-bit programs in the kernel it ends this one.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn thirty_two(number: u32, given: [Given<'_>; 3]) -> io::Result<i32> {
+    const EACH: usize = 4096;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+    let (protection, all) = (libc::PROT_READ | libc::PROT_WRITE, EACH * given.len());
+    // SAFETY: new pages of its own, at an address that fits into 32 bits.
+    let pages = unsafe { libc::mmap(std::ptr::null_mut(), all, protection, flags, -1, 0) };
+    if pages == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let mut words = [0u64; 3];
+    for (n, (word, given)) in words.iter_mut().zip(given).enumerate() {
+        *word = match given {
+            Given::Number(number) => number.into(),
+            Given::Bytes(bytes) => {
+                assert!(bytes.len() < EACH, "{} bytes do not fit", bytes.len());
+                let page = pages.wrapping_byte_add(n * EACH).cast::<u8>();
+                // SAFETY: the page is this call's own, and long enough.
+                unsafe { page.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+                page as u64
+            }
+        };
+    }
+    let [first, second, third] = words;
+    let mut found = u64::from(number);
+    // SAFETY: what the call is given lives through it; rbx, which the compiler keeps for itself, is put back.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {first}",
+            "int 0x80",
+            "xchg rbx, {first}",
+            first = inout(reg) first => _,
+            inout("rax") found,
+            in("rcx") second,
+            in("rdx") third,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+        libc::munmap(pages, all);
+    }
+    let found = found as i32;
+    if found < 0 { Err(io::Error::from_raw_os_error(-found)) } else { Ok(found) }
 }
 
 /// What libc's syscall() gives back: the number, or the error.

@@ -17,7 +17,7 @@ struct Docker {
 impl Docker {
     fn new(place: &Place) -> Self {
         let socket = place.path("docker.sock");
-        let mut command = Server::secluded(place.folder.path(), "dockerd");
+        let mut command = Command::new("dockerd");
         command.arg("--data-root").arg(place.path("data")).arg("--exec-root").arg(place.path("exec"));
         command
             .arg("--host")

@@ -9,5 +9,6 @@ mod docker;
 mod image;
 mod place;
 mod podman;
+mod seclusion;
 mod sensor;
 mod told;

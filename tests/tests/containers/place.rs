@@ -11,12 +11,15 @@ use tests::group::Group;
 use tests::skip::{needs_root, skip};
 use tests::wait;
 
+use crate::seclusion::Seclusion;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A control group and a folder, both gone when it is dropped. What a runtime leaves in them it must have let go of by then.
 pub(crate) struct Place {
-    pub(crate) folder: TempDir,
+    _seclusion: Seclusion,
     pub(crate) group: Group,
+    pub(crate) folder: TempDir,
 }
 
 impl Place {
@@ -31,7 +34,8 @@ impl Place {
         }
         // Runtimes mount overlays in it, which a tmpfs may not be the upper layer of.
         let folder = tempfile::Builder::new().prefix("vedette-containers-").tempdir_in("/var/tmp").unwrap();
-        Some(Self { folder, group: Group::new("containers").unwrap() })
+        let seclusion = Seclusion::enter(folder.path());
+        Some(Self { _seclusion: seclusion, group: Group::new("containers").unwrap(), folder })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -88,27 +92,12 @@ impl Server {
         assert!(answers.is_some(), "{command:?} does not listen at {}", socket.display());
         server
     }
-
-    /// A command in a mount namespace of its own, in which `/run`, `/etc` and `/opt` can be written to and nobody sees it: some
-    /// daemons keep things there whatever they are told.
-    pub(crate) fn secluded(folder: &Path, program: &str) -> Command {
-        const SECLUDE: &str = r#"
-            mount --make-rprivate / && mount -t tmpfs none /run || exit 1
-            for d in etc opt; do
-                mkdir -p "$0/$d/upper" "$0/$d/work"
-                mount -t overlay none -o "lowerdir=/$d,upperdir=$0/$d/upper,workdir=$0/$d/work" "/$d" || exit 1
-            done
-            exec "$@""#;
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "/bin/sh", "-c", SECLUDE]).arg(folder.join("secluded")).arg(program);
-        command
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        drop(kill(pid, Signal::SIGTERM));
+        let _ = kill(pid, Signal::SIGTERM);
         if wait::poll(PATIENCE, || self.0.try_wait().ok().flatten()).is_none() {
             drop(self.0.kill());
             drop(self.0.wait());

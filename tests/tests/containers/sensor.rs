@@ -99,7 +99,7 @@ impl Sensor {
     }
 
     fn signal(&self, signal: Signal) {
-        drop(kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal));
+        let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal);
     }
 
     fn words(&self) -> String {

@@ -47,7 +47,7 @@ fn a_container_is_told_from_its_start_to_its_stop() {
     assert_eq!(podman.exec("web", &["/bin/sh", "-c", "/bin/echo from inside; :"]), "from inside");
     let entered = sensor.exec_of(&["/bin/sh", "-c", "/bin/echo from inside; :"]);
     assert_of(&entered, &id, "web");
-    let child = sensor.exec_of(&["/bin/echo", "from inside"]);
+    let child = sensor.exec_of(&["/bin/echo", "from", "inside"]);
     assert_of(&child, &id, "web");
     assert_eq!(field(&child, "process.parent.entity_id"), field(&entered, "process.entity_id"));
     podman.stop("web");

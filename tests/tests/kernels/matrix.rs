@@ -115,7 +115,7 @@ fn run_all(jobs: VecDeque<Job>, programs: &Programs) -> Vec<Column> {
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(Job { place, title, lsm, task }) = next else { break };
             let start = Instant::now();
-            let outcome = run_one(task, programs);
+            let outcome = run_one(task, &title, programs);
             match &outcome {
                 Outcome::Told(told) => {
                     let (n, seconds) = (told.played.len(), start.elapsed().as_secs());
@@ -127,7 +127,7 @@ fn run_all(jobs: VecDeque<Job>, programs: &Programs) -> Vec<Column> {
                     say(&format!("{title}: {n} scenarios on {} in {seconds} s{lost}", told.release));
                 }
                 Outcome::Failed(_) => say(&format!("{title}: failed")),
-                Outcome::Skipped(why) => skip(&format!("kernel-{}", title.replace(' ', "-")), why),
+                Outcome::Skipped(why) => skip(&name(&title), why),
             }
             let column = Column { title, lsm, outcome };
             done.lock().unwrap_or_else(PoisonError::into_inner).push((place, column));
@@ -139,21 +139,26 @@ fn run_all(jobs: VecDeque<Job>, programs: &Programs) -> Vec<Column> {
     done.into_iter().map(|(_, column)| column).collect()
 }
 
-fn run_one(task: Task, programs: &Programs) -> Outcome {
+fn run_one(task: Task, title: &str, programs: &Programs) -> Outcome {
     let told = match task {
-        Task::Boot { kernel, lsm } => boot(&kernel, lsm, programs),
+        Task::Boot { kernel, lsm } => boot(&kernel, lsm, title, programs),
         Task::Host => play_here(programs),
         Task::Skip { why } => return Outcome::Skipped(why),
     };
     told.map_or_else(|error| Outcome::Failed(format!("{error:#}")), Outcome::Told)
 }
 
-fn boot(kernel: &Path, lsm: bool, programs: &Programs) -> anyhow::Result<Told> {
+fn boot(kernel: &Path, lsm: bool, title: &str, programs: &Programs) -> anyhow::Result<Told> {
     let scratch = scratch()?;
     let initramfs = initramfs::build(&scratch.path().join("root"), programs, kernel)?;
     let image = kernel.join("vmlinuz");
     let boot = Boot { kernel: &image, initramfs: &initramfs, lsm, folder: scratch.path() };
-    let lines = boot.run()?;
+    let lines = boot.run(|why| {
+        // Past the harness and on a line of its own, where the suites' summary finds it.
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "\nBOOTED TWICE {}: {why}:\n{}", name(title), boot.said());
+    })?;
+    say(&format!("{title}: {}", boot.timeline()));
     Told::read(&lines).with_context(|| format!("not all was told; the console says:\n{}", boot.said()))
 }
 
@@ -184,6 +189,11 @@ fn can_boot(kernel: &Kernel) -> Result<PathBuf, String> {
     }
 }
 
+/// What a column is called where a word is wanted.
+fn name(title: &str) -> String {
+    format!("kernel-{}", title.replace(' ', "-"))
+}
+
 /// Tells how far it is, past the harness, which keeps what a passing test prints.
 fn say(what: &str) {
     let _ = writeln!(std::io::stderr().lock(), "kernels: {what}");
@@ -191,7 +201,7 @@ fn say(what: &str) {
 
 fn build() -> anyhow::Result<Programs> {
     let script = crate::root().join("setup/static.sh");
-    say("building the static programs (the first time takes some minutes)");
+    say("linking the programs statically");
     let ran = Command::new(&script).output().with_context(|| format!("cannot run {}", script.display()))?;
     ensure!(ran.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&ran.stderr));
     let folder = crate::root().join(String::from_utf8(ran.stdout)?.trim());

@@ -25,6 +25,8 @@ pub(crate) struct SightRow {
     /// The programs that are attached there.
     pub(crate) programs: Vec<String>,
     pub(crate) required: bool,
+    /// Programs of lesser ways that this kernel refuses, and why.
+    pub(crate) spare: String,
     /// What is not seen.
     pub(crate) blind: String,
 }
@@ -68,6 +70,7 @@ fn sight_rows(report: &Value) -> Option<Vec<SightRow>> {
             way: row.get("way")?.as_str()?.to_owned(),
             programs: programs.map(str::to_owned).collect(),
             required: row.get("required")?.as_bool()?,
+            spare: row.get("spare")?.as_str()?.to_owned(),
             blind: row.get("blind")?.as_str()?.to_owned(),
         })
     };

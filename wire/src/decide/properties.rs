@@ -123,7 +123,7 @@ fn what_never_matches_is_refused() {
     check(
         "event.category:sensor and process.name:curl",
         expect![
-            "column 27: no event of sensor.started, sensor.stopped, sensor.heartbeat, sensor.loss has process.executable, so it never matches"
+            "column 27: no event of sensor.started, sensor.stopped, sensor.heartbeat, sensor.loss and 2 more has process.executable, so it never matches"
         ],
     );
     check(

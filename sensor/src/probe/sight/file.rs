@@ -32,12 +32,15 @@ const LINK: Hook = before("change_link", "security_path_link");
 const RENAME: Hook = before("change_rename", "security_path_rename");
 const CHMOD: Hook = before("change_chmod", "security_path_chmod");
 const CHOWN: Hook = before("change_chown", "security_path_chown");
+/// Before 6.1, which does not let the security hook be followed.
+const CHOWN_COMMON: Hook = before("change_chown_common", "chown_common");
 const TRUNCATE: Hook = before("change_truncate", "security_path_truncate");
 /// Since 6.2 (3350607dc5637b): what is truncated through a descriptor.
 const FILE_TRUNCATE: Hook = before("change_file_truncate", "security_file_truncate");
 
 const UNLINK_DONE: Hook = after("unlink_done", "vfs_unlink");
 const RMDIR_DONE: Hook = after("rmdir_done", "vfs_rmdir");
+const GONE: Hook = before("change_gone", "d_delete");
 const MKDIR_DONE: Hook = after("mkdir_done", "vfs_mkdir");
 const MKNOD_DONE: Hook = after("mknod_done", "vfs_mknod");
 const CREATE_DONE: Hook = after("create_done", "vfs_create");
@@ -106,7 +109,10 @@ pub(super) static SIGHTS: &[Sight] = &[
         "file.unlink",
         "files and directories removed",
         "nothing is seen to be removed",
-        &[Way { name: "fexit", hooks: &[&UNLINK_DONE, &RMDIR_DONE, &UNLINK, &RMDIR], blind: "" }, BY_SYSCALL],
+        &[
+            Way { name: "fexit", hooks: &[&UNLINK_DONE, &RMDIR_DONE, &GONE, &UNLINK, &RMDIR], blind: "" },
+            BY_SYSCALL,
+        ],
     ),
     sight(
         "file.rename",
@@ -131,6 +137,11 @@ pub(super) static SIGHTS: &[Sight] = &[
                 blind: "",
             },
             Way { name: "fexit before 6.2", hooks: &[&ATTRIBUTE_DONE, &CHMOD, &CHOWN, &TRUNCATE], blind: "" },
+            Way {
+                name: "fexit before 6.1",
+                hooks: &[&ATTRIBUTE_DONE, &CHMOD, &CHOWN_COMMON, &TRUNCATE],
+                blind: "",
+            },
             BY_SYSCALL,
         ],
     ),

@@ -1,13 +1,19 @@
 //! `file`: what is done to files. The collection that the sensor runs with ships what is done to those named `watched…`.
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
 use super::Scenario;
 use crate::expect::{Event, Expect, Want};
 use crate::stage::Stage;
+
+pub(super) mod change;
+pub(super) mod open;
+pub(super) mod place;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "read", about: "A file is opened to be read.", play: read },
@@ -30,6 +36,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         play: relative,
     },
 ];
+
+/// What comes of something that io_uring did, beside the rest.
+fn by_uring(stage: &Stage, rest: Expect, event: Event) -> Expect {
+    rest.event_if(stage.follows_functions(), event, "where system calls are looked at, io_uring makes none")
+}
+
+/// A path as a system call takes it.
+fn text(path: &Path) -> anyhow::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
 
 /// Something done to a file, by the scenario's own process.
 fn done(action: &str, path: &Path) -> Event {

@@ -1,13 +1,22 @@
 //! `kernel`: what processes do to the tree of mounts, to where they live, and to the kernel.
 
-use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
+use io_uring::IoUring;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::chroot;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{chroot, pause, pipe, pivot_root, setresgid, setresuid, write};
 
+use super::process::path::own_mounts;
 use super::{Absent, Scenario};
 use crate::expect::{Event, Expect, Want};
 use crate::stage::{Stage, wait};
@@ -28,7 +37,48 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "A process opens a file of ftrace to write, where it has mounted it itself.",
         play: tracing,
     },
-    Scenario { name: "kexec", about: "A process tells the kernel that no other one is to be run.", play: kexec },
+    Scenario {
+        name: "kexec",
+        about: "A process tells the kernel that no other one is to be run.",
+        play: kexec,
+    },
+    Scenario {
+        name: "pivot_root",
+        about: "In a mount namespace of its own, a process makes another file system the root of all.",
+        play: pivot,
+    },
+    Scenario {
+        name: "bind mount",
+        about: "In a mount namespace of its own, a process mounts a directory at another place.",
+        play: bind,
+    },
+    Scenario {
+        name: "moved mount",
+        about: "The same by open_tree(2) and move_mount(2), without mount(2).",
+        play: moved,
+    },
+    Scenario {
+        name: "new mount",
+        about: "A tmpfs is made by fsopen(2) and fsmount(2), and mounted by move_mount(2).",
+        play: new_mount,
+    },
+    Scenario {
+        name: "setns",
+        about: "A process enters the host name's namespace of another one.",
+        play: enter,
+    },
+    Scenario {
+        name: "user namespace",
+        about: "A process without rights makes itself a user namespace, in which it has all of them.",
+        play: user,
+    },
+    Scenario {
+        name: "born elsewhere",
+        about: "A child is born into a network namespace of its own (CLONE_NEWNET).",
+        play: born,
+    },
+    Scenario { name: "io_uring", about: "A process makes an io_uring.", play: ring },
+    Scenario { name: "module", about: "A module is loaded into the kernel.", play: module },
 ];
 
 fn leave(stage: &Stage) -> anyhow::Result<Expect> {
@@ -37,10 +87,7 @@ fn leave(stage: &Stage) -> anyhow::Result<Expect> {
         Ok(0)
     })?)?
     .with_code(0)?;
-    let sees = stage.has_hook("fentry/switch_task_namespaces");
-    let changed = if sees { Want::Holds("uts".into()) } else { Want::Absent };
-    Ok(Expect::nothing()
-        .event(Event::new("namespace_change").by(child.pid).want("namespace.changed", changed)))
+    Ok(Expect::nothing().event(changed(stage, child.pid, "uts")))
 }
 
 fn mounts(stage: &Stage) -> anyhow::Result<Expect> {
@@ -120,6 +167,127 @@ fn kexec(_: &Stage) -> anyhow::Result<Expect> {
         other => other?,
     }
     Ok(Expect::nothing().event(Event::new("kexec").by(std::process::id()).with("event.outcome", "success")))
+}
+
+/// A child in a mount namespace of its own does this; what comes of it beside that.
+fn in_own_mounts(task: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<(u32, Expect)> {
+    let child = wait(sys::fork(|| {
+        own_mounts()?;
+        task()?;
+        Ok(0)
+    })?)?
+    .with_code(0)?;
+    let events = Expect::nothing()
+        .event(Event::new("namespace_change").by(child.pid))
+        .event(Event::new("mount").by(child.pid).with("file.path", "/"));
+    Ok((child.pid, events))
+}
+
+fn two_folders(stage: &Stage) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (from, at) = (stage.folder().join("from"), stage.folder().join("at"));
+    fs::create_dir(&from)?;
+    fs::create_dir(&at)?;
+    Ok((from, at))
+}
+
+fn pivot(stage: &Stage) -> anyhow::Result<Expect> {
+    let (at, old) = (stage.folder().join("at"), stage.folder().join("at/old"));
+    fs::create_dir(&at)?;
+    let (pid, events) = in_own_mounts(|| {
+        mount(Some("of-nothing"), &at, Some("tmpfs"), MsFlags::empty(), None::<&Path>)?;
+        fs::create_dir(&old)?;
+        Ok(pivot_root(&at, &old)?)
+    })?;
+    // A security hook is asked before: the paths are those of the tree as it was.
+    Ok(events
+        .event(Event::new("mount").by(pid).with_path("file.path", &at))
+        .event(Event::new("pivot_root").by(pid)))
+}
+
+fn bind(stage: &Stage) -> anyhow::Result<Expect> {
+    let (from, at) = two_folders(stage)?;
+    let (pid, events) =
+        in_own_mounts(|| Ok(mount(Some(&from), &at, None::<&Path>, MsFlags::MS_BIND, None::<&Path>)?))?;
+    let mounted =
+        Event::new("mount").by(pid).with_path("file.path", &at).with_path("file.target_path", &from);
+    Ok(events.event(mounted))
+}
+
+fn moved(stage: &Stage) -> anyhow::Result<Expect> {
+    let (from, at) = two_folders(stage)?;
+    let text = |path: &Path| CString::new(path.as_os_str().as_bytes());
+    let (from, to) = (text(&from)?, text(&at)?);
+    let (pid, events) = in_own_mounts(|| Ok(sys::move_mount(sys::copy_of_mount(&from)?.as_fd(), &to)?))?;
+    Ok(events.event(Event::new("mount").by(pid).with_path("file.path", &at)))
+}
+
+fn new_mount(stage: &Stage) -> anyhow::Result<Expect> {
+    let (_, at) = two_folders(stage)?;
+    let to = CString::new(at.as_os_str().as_bytes())?;
+    let (pid, events) = in_own_mounts(|| Ok(sys::move_mount(sys::detached_tmpfs()?.as_fd(), &to)?))?;
+    Ok(events.event(Event::new("mount").by(pid).with_path("file.path", &at)))
+}
+
+fn enter(stage: &Stage) -> anyhow::Result<Expect> {
+    let (ready, is_ready) = pipe()?;
+    let host = sys::fork(|| {
+        unshare(CloneFlags::CLONE_NEWUTS)?;
+        write(&is_ready, b"x")?;
+        pause();
+        Ok(0)
+    })?;
+    File::from(ready).read_exact(&mut [0])?;
+    let space = File::open(format!("/proc/{host}/ns/uts"))?;
+    let inode = space.metadata()?.ino();
+    let child = wait(sys::fork(|| {
+        setns(&space, CloneFlags::CLONE_NEWUTS)?;
+        ensure!(fs::metadata("/proc/self/ns/uts")?.ino() == inode, "the namespace is another one");
+        Ok(0)
+    })?)?
+    .with_code(0)?;
+    kill(host, Signal::SIGKILL)?;
+    let host = wait(host)?.with_code(137)?;
+    let changed = |pid| changed(stage, pid, "uts");
+    Ok(Expect::nothing().event(changed(host.pid)).event(changed(child.pid)))
+}
+
+/// A change of the namespace of this kind, which is told where the move itself is seen.
+fn changed(stage: &Stage, pid: u32, kind: &str) -> Event {
+    let sees = stage.has_hook("fentry/switch_task_namespaces");
+    let changed = if sees { Want::Holds(kind.into()) } else { Want::Absent };
+    Event::new("namespace_change").by(pid).want("namespace.changed", changed)
+}
+
+fn user(_: &Stage) -> anyhow::Result<Expect> {
+    let child = wait(sys::fork(|| {
+        setresgid(65534.into(), 65534.into(), 65534.into())?;
+        setresuid(65534.into(), 65534.into(), 65534.into())?;
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS)?;
+        Ok(0)
+    })?)?
+    .with_code(0)?;
+    Ok(Expect::nothing().event(Event::new("namespace_change").by(child.pid)))
+}
+
+fn born(_: &Stage) -> anyhow::Result<Expect> {
+    let child = wait(sys::clone3(CloneFlags::CLONE_NEWNET.bits() as u64, None, || Ok(0))?)?.with_code(0)?;
+    let changed =
+        Event::new("namespace_change").by(child.pid).want("namespace.changed", Want::Holds("net".into()));
+    Ok(Expect::nothing().event(changed))
+}
+
+fn ring(_: &Stage) -> anyhow::Result<Expect> {
+    drop(IoUring::new(4)?);
+    Ok(Expect::nothing().event(Event::new("io_uring_setup").by(std::process::id())))
+}
+
+fn module(_: &Stage) -> anyhow::Result<Expect> {
+    let Ok(file) = File::open("/modules/dummy.ko") else {
+        return Err(Absent("there is no module to load").into());
+    };
+    sys::load_module(file.as_fd())?;
+    let loaded = Event::new("module_load").by(std::process::id()).with("kernel.object.name", "dummy");
+    Ok(Expect::nothing().event(loaded))
 }
 
 fn root(stage: &Stage) -> anyhow::Result<Expect> {

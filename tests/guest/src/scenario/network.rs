@@ -102,7 +102,7 @@ fn one_connection() -> Expect {
 }
 
 /// This process.
-fn me() -> u32 {
+pub(super) fn me() -> u32 {
     getpid().as_raw() as u32
 }
 
@@ -126,7 +126,7 @@ fn exchange(mut client: TcpStream, mut server: TcpStream) -> anyhow::Result<(u64
 }
 
 /// A network namespace of this process's own, with a loopback interface.
-fn own_network() -> anyhow::Result<()> {
+pub(super) fn own_network() -> anyhow::Result<()> {
     unshare(CloneFlags::CLONE_NEWNET)?;
     Ok(sys::loopback_up()?)
 }

@@ -12,9 +12,11 @@ use crate::stage::Ended;
 
 pub(super) mod birth;
 pub(crate) mod end;
+pub(super) mod enter;
 pub(crate) mod exec;
-pub(super) mod path;
+pub(crate) mod path;
 pub(super) mod power;
+pub(super) mod signal;
 pub(crate) mod words;
 
 /// The birth of a process.

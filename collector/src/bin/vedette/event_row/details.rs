@@ -9,6 +9,7 @@ pub(super) fn details(event: &Value) -> String {
     let told = match text(event, "event.category").as_str() {
         "process" => process(event),
         "network" => network(event),
+        "dns" => dns(event),
         "file" => file(event),
         "kernel" => kernel(event),
         "escape" => escape(event),
@@ -17,7 +18,9 @@ pub(super) fn details(event: &Value) -> String {
         _ => String::new(),
     };
     match text(event, "event.outcome").as_str() {
-        "failure" => format!("{told}: {}", either(event, &["error.code", "event.outcome"])),
+        "failure" => {
+            format!("{told}: {}", either(event, &["error.code", "dns.response_code", "event.outcome"]))
+        }
         _ => told,
     }
 }
@@ -58,6 +61,20 @@ fn network(event: &Value) -> String {
     };
     let (packets, bytes) = (counted("network.packets", "packets"), counted("network.bytes", "bytes"));
     format!("{} → {}{packets}{bytes}", end("source"), end("destination"))
+}
+
+/// The question, or the server where there is none; then what was found.
+fn dns(event: &Value) -> String {
+    let asked = match text(event, "dns.question.name") {
+        name if name.is_empty() => address(&text(event, "destination.ip"), &text(event, "destination.port")),
+        name => format!("{name} {}", text(event, "dns.question.type")),
+    };
+    let answers = text(event, "dns.answers").replace(',', ", ");
+    let told = if answers.is_empty() { asked } else { format!("{asked} → {answers}") };
+    match text(event, "dns.repeats") {
+        n if n.is_empty() => told,
+        n => format!("{told} ({n} times)"),
+    }
 }
 
 fn file(event: &Value) -> String {
@@ -101,7 +118,9 @@ fn setting(event: &Value) -> String {
 
 fn escape(event: &Value) -> String {
     match text(event, "event.action").as_str() {
-        "host_namespace" => format!("into the host's {}", either(event, &["namespace.changed", "namespace.mnt"])),
+        "host_namespace" => {
+            format!("into the host's {}", either(event, &["namespace.changed", "namespace.mnt"]))
+        }
         "host_mount" => format!("{} on {}", text(event, "file.target_path"), text(event, "file.path")),
         _ => setting(event),
     }
@@ -189,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn names_are_told_with_what_they_lead_to() {
+        let event = |outcome: &str, dns: Value| json!({"event": {"category": "dns", "outcome": outcome}, "dns": dns, "destination": {"ip": "::1", "port": 53}});
+        let question = json!({"name": "example.org", "type": "A"});
+        check(event("success", json!({"question": question})), "example.org A");
+        check(
+            event("success", json!({"question": question, "answers": ["192.0.2.1", "192.0.2.2"]})),
+            "example.org A → 192.0.2.1, 192.0.2.2",
+        );
+        check(
+            event("failure", json!({"question": question, "response_code": "NXDOMAIN", "repeats": 7})),
+            "example.org A (7 times): NXDOMAIN",
+        );
+        check(event("failure", json!({})), "[::1]:53: failure");
+    }
+
+    #[test]
     fn files_are_told_with_what_was_done() {
         let event = |action: &str, file: Value| json!({"event": {"category": "file", "action": action}, "file": file});
         check(
@@ -203,7 +238,11 @@ mod tests {
     fn what_is_done_to_the_kernel_is_told() {
         let event = |category: &str, action: &str, object: Value| json!({"event": {"category": category, "action": action}, "kernel": {"object": object}});
         check(
-            event("kernel", "bpf_load", json!({"name": "hide", "type": "tracing", "attach": "trace_fexit/vfs_read"})),
+            event(
+                "kernel",
+                "bpf_load",
+                json!({"name": "hide", "type": "tracing", "attach": "trace_fexit/vfs_read"}),
+            ),
             "hide (tracing trace_fexit/vfs_read)",
         );
         let core = json!({"name": "kernel.core_pattern", "value": "|/tmp/x"});
@@ -217,9 +256,14 @@ mod tests {
         let named = json!({"id": "3f4a", "name": "web", "image": {"name": "nginx:1.27"}});
         check(event("start", named.clone()), "web of nginx:1.27");
         check(event("start", json!({"id": "3f4a"})), "3f4a");
-        let mut stop = event("stop", named);
-        stop["process"] = json!({"exit_code": 137});
-        check(stop, "web of nginx:1.27, exit code 137");
+        check(
+            json!({
+                "event": {"category": "container", "action": "stop"},
+                "container": named,
+                "process": {"exit_code": 137}
+            }),
+            "web of nginx:1.27, exit code 137",
+        );
     }
 
     #[test]

@@ -257,7 +257,11 @@ fn set_user_id(stage: &Stage) -> anyhow::Result<Expect> {
     Ok(life(child, image)
         .event(by("setgid").with("process.new.group.id", USER))
         .event(by("setuid").with("process.new.user.id", USER))
-        .event_if(stage.sees_rights_of_files(), given, "what a program's file gives is seen by its exec only"))
+        .event_if(
+            stage.sees_rights_of_files(),
+            given,
+            "what a program's file gives is seen by its exec only",
+        ))
 }
 
 fn become_descriptor(program: &impl AsFd, words: &[&str]) -> anyhow::Result<u8> {

@@ -143,7 +143,7 @@ fn user_namespace(stage: &Stage) -> anyhow::Result<Expect> {
 }
 
 /// A mount namespace of this process's own, from which nothing gets out.
-fn own_mounts() -> anyhow::Result<()> {
+pub(crate) fn own_mounts() -> anyhow::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     Ok(mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?)
 }

@@ -1,15 +1,15 @@
-//! What processes may do, and do to one another.
+//! What processes may do: as whom they act, and with which rights.
 
-use std::fs::{self, Permissions};
-use std::io::ErrorKind;
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
+use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::ptrace;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{pause, setresgid, setresuid};
+use nix::unistd::{setresgid, setresuid};
 
-use super::{exec, execute, exit, fork};
+use super::{exec, execute, exit, fork, life};
 use crate::expect::{Event, Expect, Want};
 use crate::scenario::{Absent, Scenario};
 use crate::stage::{Stage, wait};
@@ -17,19 +17,19 @@ use crate::sys;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "setresuid", about: "A process gives up root for good.", play: give_up },
-    Scenario { name: "kill", about: "A process kills another one, which both of them tell.", play: kills },
-    Scenario { name: "ptrace", about: "A process takes hold of another one.", play: holds },
-    Scenario {
-        name: "process_vm_writev",
-        about: "A process writes into the memory of another one.",
-        play: writes_into,
-    },
+    Scenario { name: "setfsuid", about: "A process acts on files as another user.", play: on_files },
+    Scenario { name: "capset", about: "A process gives up all capabilities but one.", play: fewer },
     Scenario {
         name: "file capabilities",
-        about: "A process without rights runs a program that has a capability.",
-        play: file_capabilities,
+        about: "A user executes a program whose file gives it a capability.",
+        play: by_file,
     },
-    Scenario { name: "memfd_create", about: "A process makes a file that is memory only.", play: file_in_memory },
+    Scenario { name: "32-bit setuid", about: "A process gives up root through int 0x80.", play: thirty_two },
+    Scenario {
+        name: "memfd_create",
+        about: "A process makes a file that is memory only.",
+        play: file_in_memory,
+    },
     Scenario {
         name: "executable memory",
         about: "A process maps memory that may be executed, three times: it is told once.",
@@ -54,79 +54,6 @@ fn give_up(_: &Stage) -> anyhow::Result<Expect> {
         .event(fork(child.pid))
         .event(new("setgid").with("process.new.group.id", 65534))
         .event(new("setuid").with("process.new.user.id", 65534).with("process.new.capabilities", 0))
-        .event(exit(child)))
-}
-
-fn kills(_: &Stage) -> anyhow::Result<Expect> {
-    let victim = sleeper()?;
-    kill(victim, Signal::SIGKILL)?;
-    let ended = wait(victim)?.with_code(137)?;
-    let sent = Event::new("signal")
-        .by(std::process::id())
-        .with("signal.number", 9)
-        .with("target.process.pid", ended.pid)
-        .want("target.process.entity_id", Want::Any);
-    Ok(Expect::nothing().event(fork(ended.pid)).event(sent).event(exit(ended)))
-}
-
-fn holds(_: &Stage) -> anyhow::Result<Expect> {
-    let victim = sleeper()?;
-    ptrace::seize(victim, ptrace::Options::empty())?;
-    kill(victim, Signal::SIGKILL)?;
-    let ended = wait(victim)?.with_code(137)?;
-    let held = Event::new("ptrace")
-        .by(std::process::id())
-        .with("event.outcome", "success")
-        .with("target.process.pid", ended.pid);
-    Ok(Expect::nothing().event(fork(ended.pid)).event(held).event(exit(ended)))
-}
-
-fn writes_into(_: &Stage) -> anyhow::Result<Expect> {
-    let victim = sleeper()?;
-    sys::write_into(victim)?;
-    kill(victim, Signal::SIGKILL)?;
-    let ended = wait(victim)?.with_code(137)?;
-    let written = Event::new("process_vm_write")
-        .by(std::process::id())
-        .with("event.outcome", "success")
-        .with("target.process.pid", ended.pid);
-    let killed = Event::new("signal").by(std::process::id()).with("target.process.pid", ended.pid);
-    Ok(Expect::nothing().event(fork(ended.pid)).event(written).event(killed).event(exit(ended)))
-}
-
-/// The user that runs programs which give it more.
-const NOBODY: u32 = 65534;
-
-fn file_capabilities(stage: &Stage) -> anyhow::Result<Expect> {
-    const CAP_NET_RAW: u32 = 13;
-    // struct vfs_cap_data of include/uapi/linux/capability.h: revision 2, effective; permitted, inheritable, and again for more.
-    let words = [0x0200_0001, 1 << CAP_NET_RAW, 0, 0, 0];
-    let data: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
-    let program = stage.program("capable", 9)?;
-    match sys::set_attribute(&program, c"security.capability", &data) {
-        Err(error) if error.kind() == ErrorKind::Unsupported => {
-            return Err(Absent("this file system keeps no capabilities").into());
-        }
-        other => other?,
-    }
-    // The folder is root's alone.
-    fs::set_permissions(stage.folder(), Permissions::from_mode(0o755))?;
-    let child = wait(sys::fork(|| {
-        setresgid(NOBODY.into(), NOBODY.into(), NOBODY.into())?;
-        setresuid(NOBODY.into(), NOBODY.into(), NOBODY.into())?;
-        execute(&program, &[])
-    })?)?
-    .with_code(9)?;
-    let by = |action: &str| Event::new(action).by(child.pid);
-    let given = by("capset")
-        .with("process.old.capabilities", 0)
-        .with("process.new.capabilities", 1 << CAP_NET_RAW);
-    Ok(Expect::nothing()
-        .event(fork(child.pid))
-        .event(by("setgid").with("process.new.group.id", NOBODY))
-        .event(by("setuid").with("process.new.user.id", NOBODY))
-        .event_if(stage.sees_rights_of_files(), given, "what a program's file gives is seen by its exec only")
-        .event(exec(child.pid, &program))
         .event(exit(child)))
 }
 
@@ -155,10 +82,73 @@ fn made_executable(stage: &Stage) -> anyhow::Result<Expect> {
     Ok(Expect::nothing().event(made))
 }
 
-/// A child that waits to be killed.
-fn sleeper() -> anyhow::Result<nix::unistd::Pid> {
-    Ok(sys::fork(|| {
-        pause();
+fn on_files(_: &Stage) -> anyhow::Result<Expect> {
+    let child = wait(sys::fork(|| {
+        sys::act_on_files_as(65534);
         Ok(0)
-    })?)
+    })?)?
+    .with_code(0)?;
+    let changed = Event::new("setuid").by(child.pid).with("event.outcome", "success");
+    Ok(Expect::nothing().event(fork(child.pid)).event(changed).event(exit(child)))
+}
+
+/// CAP_NET_BIND_SERVICE
+const BIND: u64 = 1 << 10;
+
+fn fewer(_: &Stage) -> anyhow::Result<Expect> {
+    let child = wait(sys::fork(|| {
+        sys::keep_capabilities(BIND)?;
+        Ok(0)
+    })?)?
+    .with_code(0)?;
+    let changed = Event::new("capset").by(child.pid).with("process.new.capabilities", BIND);
+    Ok(Expect::nothing().event(fork(child.pid)).event(changed).event(exit(child)))
+}
+
+fn by_file(stage: &Stage) -> anyhow::Result<Expect> {
+    let program = stage.program("has-capabilities", 41)?;
+    let name = CString::new(program.as_os_str().as_bytes())?;
+    // struct vfs_cap_data: version 2 and "effective", then permitted and inheritable ones, lower and upper 32.
+    let value = [0x0200_0001, BIND as u32, 0, 0, 0].map(u32::to_le_bytes).concat();
+    sys::set_attribute(&name, c"security.capability", &value)?;
+    fs::set_permissions(stage.folder(), fs::Permissions::from_mode(0o755))?;
+    let child = wait(sys::fork(|| {
+        setresgid(65534.into(), 65534.into(), 65534.into())?;
+        setresuid(65534.into(), 65534.into(), 65534.into())?;
+        execute(&program, &[])
+    })?)?
+    .with_code(41)?;
+    let image = exec(child.pid, &program)
+        .with("process.user.id", 65534)
+        .want("process.capabilities", Want::Holds("CAP_NET_BIND_SERVICE".into()));
+    let by = |action: &str| Event::new(action).by(child.pid);
+    let given = by("capset").with("process.old.capabilities", 0).with("process.new.capabilities", BIND);
+    Ok(life(child, image)
+        .event(by("setgid").with("process.new.group.id", 65534))
+        .event(by("setuid").with("process.new.user.id", 65534))
+        .event_if(
+            stage.sees_rights_of_files(),
+            given,
+            "what a program's file gives is seen by its exec only",
+        ))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn thirty_two(_: &Stage) -> anyhow::Result<Expect> {
+    const SYS_SETUID32: u32 = 213;
+    let child = wait(sys::fork(|| {
+        sys::thirty_two(SYS_SETUID32, [65534, 0, 0].map(sys::Given::Number))?;
+        Ok(0)
+    })?)?;
+    if child.code == 128 + libc::SIGSEGV {
+        return Err(Absent("this kernel runs no 32-bit programs").into());
+    }
+    let child = child.with_code(0)?;
+    let changed = Event::new("setuid").by(child.pid).with("process.new.user.id", 65534);
+    Ok(Expect::nothing().event(fork(child.pid)).event(changed).event(exit(child)))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn thirty_two(_: &Stage) -> anyhow::Result<Expect> {
+    Err(Absent("32-bit programs are tried on x86-64 only").into())
 }
