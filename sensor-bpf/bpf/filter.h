@@ -81,7 +81,7 @@ static __always_inline bool filter__is_canary(struct task_struct *task)
 	own = bpf_map_lookup_elem(&sensor, &zero);
 	if (!own || !own->canary)
 		return false;
-	return (u32)bpf_get_current_pid_tgid() == own->canary || BPF_CORE_READ(task, real_parent, tgid) == own->tgid;
+	return (u32)BPF_CORE_READ(task__current(), pid) == own->canary || BPF_CORE_READ(task, real_parent, tgid) == own->tgid;
 }
 
 /* Whether the filter has nothing against records about this task. */

@@ -264,7 +264,7 @@ int memory_file_huge(u64 *ctx)
 
 SEC("fexit/security_unix_stream_connect")
 int BPF_PROG(socket_reached, struct sock *sk, struct sock *other, struct sock *new, int ret)
-{ return reach__connected(other, ret); }
+{ return reach__connected((void *)compat__address(other), ret); }
 
 SEC("fexit/path_mount")
 int BPF_PROG(mount_made, const char *source, struct path *path, const char *type, unsigned long flags, void *data, int ret)

@@ -321,13 +321,15 @@ static __always_inline int syscall__mapped(struct pt_regs *regs, bool compat)
 #define SYSCALL_PROGRAM_INODE 0x006f72702d667062ULL	/* "bpf-pro" */
 
 /* bpf() has returned: perhaps with a new program, or with a descriptor of one of our objects. */
-__noinline int syscall__got_object(u64 command, s64 fd)
+__noinline int syscall__got_object(u64 command, s64 fd, u32 parts)
 {
 	struct file *file;
 	u64 inode = 0;
 
 	if (command == BPF_PROG_LOAD)
-		return syscall__program(fd);
+		return parts & SYSCALL_PART_PROGRAM ? syscall__program(fd) : 0;
+	if (!(parts & SYSCALL_PART_OBJECT))
+		return 0;
 	if (command != BPF_OBJ_GET && command != BPF_MAP_GET_FD_BY_ID && command != BPF_PROG_GET_FD_BY_ID)
 		return 0;
 	file = syscall__file(fd);
@@ -356,15 +358,16 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	if (!shape || !shape->action)
 		return 0;
 	switch (shape->action) {
-	case SYSCALL_ACCEPT:
-		if (shape->multiplexed) {
-			u64 call = compat__argument(regs, compat, 0);
+	case SYSCALL_SOCKETCALL: {
+		u64 call = compat__argument(regs, compat, 0);
 
-			if (call == SOCKETCALL_SOCKET)
-				return syscall__made(ret);
-			if (call != SOCKETCALL_ACCEPT && call != SOCKETCALL_ACCEPT4)
-				return 0;
-		}
+		if (call == SOCKETCALL_SOCKET)
+			return shape->parts & SYSCALL_PART_SOCKET ? syscall__made(ret) : 0;
+		if (call != SOCKETCALL_ACCEPT && call != SOCKETCALL_ACCEPT4)
+			return 0;
+		return shape->parts & SYSCALL_PART_ACCEPT ? syscall__accepted(ret) : 0;
+	}
+	case SYSCALL_ACCEPT:
 		return syscall__accepted(ret);
 	case SYSCALL_SOCKET:
 		return syscall__made(ret);
@@ -379,7 +382,7 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	case SYSCALL_PTRACE:
 		return syscall__ptraced(regs, compat, ret);
 	case SYSCALL_BPF:
-		return syscall__got_object((u32)compat__argument(regs, compat, 0), ret);
+		return syscall__got_object((u32)compat__argument(regs, compat, 0), ret, shape->parts);
 	case SYSCALL_VM_WRITE:
 		return syscall__entered(EVENT_TARGET_VM_WRITE, compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
 	case EVENT_FILE_OPEN:

@@ -118,8 +118,14 @@ struct match_header {
 #define SYSCALL_MEMFD 13
 #define SYSCALL_MPROTECT 14
 #define SYSCALL_CONNECT 15
+#define SYSCALL_SOCKETCALL 16	/* of 32-bit programs: the first argument says which call it is */
 #define SYSCALL_SOCKET 28
 #define SYSCALL_CWD (-100)	/* AT_FDCWD */
+
+#define SYSCALL_PART_PROGRAM (1 << 0)	/* of bpf: programs loaded; of a call that shows one thing: that */
+#define SYSCALL_PART_OBJECT (1 << 1)	/* of bpf: descriptors had of our own objects */
+#define SYSCALL_PART_ACCEPT (1 << 2)	/* of socketcall */
+#define SYSCALL_PART_SOCKET (1 << 3)	/* likewise */
 
 struct syscall_shape {
 	__u8 action;	/* 0: not looked at */
@@ -130,7 +136,7 @@ struct syscall_shape {
 	__s8 target;
 	__s8 text;	/* a text that is told as the target, and is no path from anywhere */
 	__s8 name;	/* a text that is told as the name */
-	__u8 multiplexed;	/* the first argument says which call it is (socketcall) */
+	__u8 parts;	/* SYSCALL_PART_*: what is told of a call that shows several things; else not 0 */
 	__u8 reserved[3];
 };
 

@@ -480,11 +480,14 @@ impl Probe {
         self.pins.folder()
     }
 
-    /// Detaches and removes every program, ring and pin of this instance.
+    /// Detaches and removes every program, ring and pin of this instance. None of its programs runs any more when it
+    /// returns.
     ///
     /// # Errors
     /// When a pin cannot be removed.
-    pub fn unload(self) -> Result<(), ProbeError> {
-        self.pins.remove()
+    pub fn unload(mut self) -> Result<(), ProbeError> {
+        self.pins.remove()?;
+        doors::close(std::mem::take(&mut self.doors));
+        Ok(())
     }
 }

@@ -24,6 +24,9 @@ use super::pins::{Pins, TO};
 use super::{ProbeError, cgroup};
 use crate::sys;
 
+/// As many threads let doors go.
+const CLOSED_AT_ONCE: usize = 16;
+
 /// An attached door.
 pub(super) struct Door {
     pub(super) hook: &'static Hook,
@@ -132,6 +135,18 @@ pub(super) fn remove(pins: &Pins, program: &str) -> Result<(), ProbeError> {
         pin.strip_prefix(TO).and_then(|rest| rest.strip_prefix(program)).is_some_and(|r| r.starts_with('-'))
     };
     pins.all()?.iter().filter(is_map).try_for_each(|pin| pins.forget(pin))
+}
+
+/// Lets doors go whose pins are removed. For each the kernel waits until nobody runs its program any more: for many at once,
+/// if they go at once.
+pub(super) fn close(mut doors: Vec<Door>) {
+    let of_thread = doors.len().div_ceil(CLOSED_AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        while !doors.is_empty() {
+            let some = doors.split_off(doors.len().saturating_sub(of_thread));
+            scope.spawn(|| drop(some));
+        }
+    });
 }
 
 /// Makes doors.

@@ -7,8 +7,8 @@ use super::doors::{self, Maker};
 use super::loader::Loader;
 use super::pins::{self, Pins};
 use super::plan::{COUNTERS, Plan, RINGS};
-use super::sight::Sight;
-use super::{ProbeError, flow, syscalls};
+use super::sight::{Sight, Way};
+use super::{Hook, ProbeError, flow, syscalls};
 
 /// The kernel's type information.
 pub(super) fn kernel_btf() -> Result<Btf, ProbeError> {
@@ -20,7 +20,6 @@ pub(super) fn kernel_btf() -> Result<Btf, ProbeError> {
 pub(super) fn install(plan: &Plan, ebpf: Ebpf, btf: &Btf, pins: &Pins) -> Result<(), ProbeError> {
     let before = pins.attached()?;
     pins.identify(None)?;
-    syscalls::fill(pins.map("syscall_shapes")?)?;
     let mut loader = Loader::new(ebpf, btf);
     let mut maker = Maker::new(btf);
     for sight in Sight::all() {
@@ -29,6 +28,9 @@ pub(super) fn install(plan: &Plan, ebpf: Ebpf, btf: &Btf, pins: &Pins) -> Result
             None => warn!(sight = sight.name, "this kernel does not show {}: {}", sight.shows, sight.without),
         }
     }
+    // Of what each sight has no better way for; a version before this one had the same, or another map.
+    let in_place = |hook: &Hook| loader.in_place().contains(&hook.program);
+    syscalls::fill(pins.map("syscall_shapes")?, |sight| sight.way(in_place).is_some_and(Way::reads_calls))?;
     if let Err(error) = loader.keep_flows(pins) {
         warn!(error = %wire::cause::chain(&error), "flows of datagrams are not told to end");
     }

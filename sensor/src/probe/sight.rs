@@ -77,6 +77,11 @@ impl Sight {
 }
 
 impl Way {
+    /// Whether system calls that return are looked at for it.
+    pub(super) fn reads_calls(&self) -> bool {
+        self.hooks.contains(&&file::RETURNED)
+    }
+
     /// Its programs' places, as the kernel's documentation spells them.
     pub fn sections(&self) -> String {
         self.hooks.iter().map(|hook| hook.section()).collect::<Vec<_>>().join(" + ")
