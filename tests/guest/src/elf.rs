@@ -20,8 +20,10 @@ const EM_X86_64: u16 = 62;
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
+const PT_GNU_STACK: u32 = 0x6474_e551;
 const READ: u32 = 4;
 const READ_EXECUTE: u32 = 5;
+const READ_WRITE: u32 = 6;
 const READ_WRITE_EXECUTE: u32 = 7;
 
 /// A program that ends with this code.
@@ -40,7 +42,7 @@ pub(crate) fn loadable(code: u8) -> Vec<u8> {
     const DT_SYMENT: u64 = 11;
     let code = exit_64(code);
     let loader = [LOADER.as_bytes(), &[0]].concat();
-    let name = EHDR_64 + 3 * PHDR_64;
+    let name = EHDR_64 + 4 * PHDR_64;
     let entry = name + loader.len() as u64;
     // A string table of one empty string; symbols that nobody looks up.
     let strings = entry + code.len() as u64;
@@ -50,10 +52,12 @@ pub(crate) fn loadable(code: u8) -> Vec<u8> {
         tags.iter().flat_map(|(tag, value)| [tag.to_le_bytes(), value.to_le_bytes()]).flatten().collect();
     let size = dynamic + tags.len() as u64;
     let mut file = [
-        ehdr_64(ET_DYN, entry, 3),
+        ehdr_64(ET_DYN, entry, 4),
         phdr_64(PT_INTERP, READ, name, name, loader.len() as u64),
         phdr_64(PT_LOAD, READ_WRITE_EXECUTE, 0, 0, size),
         phdr_64(PT_DYNAMIC, READ_WRITE_EXECUTE, dynamic, dynamic, tags.len() as u64),
+        // The loader would make the stack executable without it.
+        phdr_64(PT_GNU_STACK, READ_WRITE, 0, 0, 0),
         loader,
         code,
     ]

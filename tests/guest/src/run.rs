@@ -74,6 +74,9 @@ fn play_all(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     }
     let events = sensor.stop()?;
     say("sensor has ended");
+    for loss in losses(&events) {
+        say(&format!("it told of loss: {}", loss.get("sensor").unwrap_or(loss)));
+    }
     ensure!(events.iter().all(Value::is_object), "the sensor printed something that is not an event");
     for act in &acts {
         Line::Played(act.played(&events)).write(out)?;
@@ -85,8 +88,14 @@ fn play_all(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
 /// What is under way comes; what never comes is waited for once, for all scenarios.
 fn await_events(acts: &[Act], sensor: &Sensor) {
     let mut lacking: Vec<&Act> = acts.iter().collect();
+    let mut n_then = 0;
     poll(ARRIVE, || {
-        sensor.look(|events| lacking.retain(|act| act.has_failed(events)));
+        sensor.look(|events| {
+            if events.len() > n_then {
+                n_then = events.len();
+                lacking.retain(|act| act.has_failed(events));
+            }
+        });
         lacking.is_empty().then_some(())
     });
 }
@@ -103,10 +112,13 @@ fn canaries(events: &[Value]) -> anyhow::Result<()> {
 
 /// What the sensor says it has lost so far.
 fn n_lost(events: &[Value]) -> u64 {
-    let told = events.iter().filter(|event| {
+    losses(events).filter_map(|event| field(event, "sensor.lost")?.as_u64()).sum()
+}
+
+fn losses(events: &[Value]) -> impl Iterator<Item = &Value> {
+    events.iter().filter(|event| {
         text(event, "event.category") == Some("sensor") && text(event, "event.action") == Some("loss")
-    });
-    told.filter_map(|event| field(event, "sensor.lost")?.as_u64()).sum()
+    })
 }
 
 fn check(sensor: &Path) -> anyhow::Result<Value> {

@@ -1,9 +1,10 @@
 //! A running sensor that prints its events.
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -43,7 +44,9 @@ impl Settings {
 
 pub(crate) struct Sensor {
     child: Child,
-    events: Arc<Mutex<Vec<Value>>>,
+    /// What it prints, as it is read: the sensor never waits for who looks at it.
+    printed: Receiver<Value>,
+    events: RefCell<Vec<Value>>,
     reader: Option<JoinHandle<()>>,
     pins: PathBuf,
 }
@@ -65,15 +68,16 @@ impl Sensor {
         let mut child =
             command.spawn().with_context(|| format!("cannot run {}", settings.program.display()))?;
         let out = child.stdout.take().context("its output is piped")?;
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let into = events.clone();
+        let (into, printed) = mpsc::channel();
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
                 let event = serde_json::from_slice(&line).unwrap_or(Value::Null);
-                into.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                // Whoever looks may be gone; the sensor is heard out.
+                let _ = into.send(event);
             }
         });
-        let mut sensor = Self { child, events, reader: Some(reader), pins: settings.pins() };
+        let events = RefCell::default();
+        let mut sensor = Self { child, printed, events, reader: Some(reader), pins: settings.pins() };
         let mut ended = None;
         let started = poll(PATIENCE, || {
             ended = sensor.child.try_wait().ok().flatten();
@@ -93,9 +97,10 @@ impl Sensor {
         self.look(<[Value]>::to_vec)
     }
 
-    /// Looks at what it has printed so far; nothing is added meanwhile.
+    /// Looks at what it has printed so far.
     pub(crate) fn look<T>(&self, at: impl FnOnce(&[Value]) -> T) -> T {
-        at(&self.events.lock().unwrap_or_else(PoisonError::into_inner))
+        self.events.borrow_mut().extend(self.printed.try_iter());
+        at(&self.events.borrow())
     }
 
     /// The programs that are attached now: those whose links are pinned.

@@ -10,6 +10,7 @@ use std::path::Path;
 use io_uring::{IoUring, squeue, types};
 use nix::libc;
 use nix::sched::CloneFlags;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{ForkResult, Pid};
 
 /// What a child does: its exit code, or why it could not.
@@ -142,6 +143,8 @@ pub(crate) fn page_made_executable() -> io::Result<()> {
 
 /// Loads a BPF program of this name (up to 15 bytes) that drops every packet, for sockets, and closes it: bpf(2).
 pub(crate) fn load_filter(name: &str) -> io::Result<()> {
+    // Until 5.11 what programs take counts as locked memory, of which few may have much; not everybody may change that.
+    let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
     const BPF_PROG_LOAD: u32 = 5;
     const SOCKET_FILTER: u32 = 1;
     // r0 = 0; exit

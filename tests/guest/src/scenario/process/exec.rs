@@ -186,12 +186,7 @@ fn loader(stage: &Stage) -> anyhow::Result<Expect> {
     let program = stage.file("loaded", &elf::loadable(9))?;
     let child = run(Command::new(&loader).arg(&program))?.with_code(9)?;
     let image = exec(child.pid, &loader).want("process.args", Want::Holds(program.to_string_lossy().into()));
-    let mut expect = life(child, image);
-    if !stage.has_hook("fexit/security_file_mprotect") {
-        // It is a file's, which the call does not tell.
-        expect = expect.event(Event::new("mprotect_exec").by(child.pid).with("event.source", "syscall"));
-    }
-    Ok(expect.unseen(
+    Ok(life(child, image).unseen(
         exec(child.pid, &program),
         "the kernel executes the loader alone; the program stands in its arguments",
     ))
