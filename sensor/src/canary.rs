@@ -104,7 +104,7 @@ struct State {
     /// Rounds in a row that did not come back.
     missed: u32,
     is_blind: bool,
-    /// How many records of its class were lost when the first of them was missed.
+    /// How many records of its class were lost before the first of them.
     lost: u64,
 }
 
@@ -115,6 +115,10 @@ struct Round {
     out: Vec<Bird>,
     /// The child, as its birth told it.
     child: Option<ProcessKey>,
+    /// Records of each class that were lost before it.
+    lost: PerClass<u64>,
+    /// Whether all that was told until it was done has been taken since.
+    heard_out: bool,
 }
 
 impl Canary {
@@ -151,7 +155,7 @@ impl Canary {
         self.rounds.retain(|round| !round.out.is_empty());
         self.next = BootTime::from_ns(now.ns().saturating_add(EVERY_NS));
         let out = self.birds.iter().map(|state| state.bird).filter(|bird| deeds.has(*bird)).collect();
-        self.rounds.push_back(Round { deeds, at: now, out, child: None });
+        self.rounds.push_back(Round { deeds, at: now, out, child: None, lost: *lost, heard_out: false });
         while self.rounds.len() > ROUNDS_KEPT {
             self.rounds.pop_front();
         }
@@ -163,6 +167,11 @@ impl Canary {
             None if is_due => Some(self.report(self.why_blind(lost))),
             None => None,
         }
+    }
+
+    /// All that the programs had told was taken: what is not among it was not told.
+    pub fn heard_out(&mut self) {
+        self.rounds.iter_mut().for_each(|round| round.heard_out = true);
     }
 
     /// Whether the record is of what the canary did.
@@ -195,12 +204,13 @@ impl Canary {
 
     /// Looks at what the last round has brought back; the reason to tell of it, if there is one.
     fn judge(&mut self, lost: &PerClass<u64>) -> Option<&'static str> {
-        let last = self.rounds.back()?;
+        // Under a flood the sensor reads far behind: then nothing is known of the programs yet.
+        let last = self.rounds.back().filter(|round| round.heard_out)?;
         let mut is_told = false;
         for state in &mut self.birds {
             if last.out.contains(&state.bird) {
                 if state.missed == 0 {
-                    state.lost = *state.bird.class().of(lost);
+                    state.lost = *state.bird.class().of(&last.lost);
                 }
                 state.missed += 1;
             }

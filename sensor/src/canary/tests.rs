@@ -77,6 +77,7 @@ fn comes_back(canary: &mut Canary, n: u32, now: BootTime) {
     for record in [fork(child, PID), exit(child), listen(4000, PID), open(PATH, PID)] {
         assert!(canary.took(&record, now), "{record:?}");
     }
+    canary.heard_out();
 }
 
 #[test]
@@ -124,6 +125,7 @@ fn a_ring_that_is_silent_is_told_after_three_rounds_and_when_it_speaks_again() {
         let child = task(n as u32 + 1, n);
         canary.took(&fork(child, PID), second(5 * n));
         canary.took(&exit(child), second(5 * n));
+        canary.heard_out();
         report
     };
     let reports: Vec<_> = (0..4).map(|n| round(&mut canary, n, [9, 9, 9])).collect();
@@ -136,8 +138,28 @@ fn a_ring_that_is_silent_is_told_after_three_rounds_and_when_it_speaks_again() {
     let report = round(&mut canary, 4, [9, 9, 9]).unwrap();
     assert_eq!((report.blind.len(), report.reason), (0, AGAIN));
     // The same while records are lost.
-    let report = (5..9).find_map(|n| round(&mut canary, n, [9, n, 9])).unwrap();
+    let report = (5..9).find_map(|n| round(&mut canary, n, [9, 9 + n, 9])).unwrap();
     assert_eq!((report.blind, report.reason), (vec!["network.connect"], LOST));
+}
+
+#[test]
+fn a_sensor_that_reads_behind_takes_nothing_for_silent() {
+    let mut canary = Canary::new(PID, |_| true, second(0));
+    for n in 0..10 {
+        assert_eq!(canary.round(deeds(n as u32 + 1), &[0; 3], second(5 * n)), None);
+    }
+    // All that was told comes at last; what is done from then on is judged again.
+    for n in 0..10 {
+        comes_back(&mut canary, n + 1, second(49));
+    }
+    let report = canary.round(deeds(11), &[0; 3], second(50)).unwrap();
+    assert_eq!((report.blind.len(), report.reason), (0, WELL));
+    let reports = (11..14).filter_map(|n| {
+        canary.heard_out();
+        canary.round(deeds(n as u32 + 1), &[0; 3], second(5 * n))
+    });
+    let report = reports.last().unwrap();
+    assert_eq!((report.blind.len(), report.reason), (4, BLIND));
 }
 
 #[test]

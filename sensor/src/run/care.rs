@@ -144,6 +144,11 @@ impl Care {
         false
     }
 
+    /// All that the programs had told was taken.
+    pub(super) fn heard_out(&mut self) {
+        self.canary.heard_out();
+    }
+
     /// What is not as it should be, for people.
     pub(super) fn troubles(&self) -> Vec<String> {
         let blind = self.canary.blind();

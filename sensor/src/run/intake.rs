@@ -38,7 +38,11 @@ impl Intake {
         let waited = std::mem::take(&mut self.early);
         let n = probe.drain(AT_ONCE, |bytes| self.take(bytes, &mut sink));
         sink.take_all(waited);
-        n < AT_ONCE
+        let is_empty = n < AT_ONCE;
+        if is_empty {
+            sink.care.heard_out();
+        }
+        is_empty
     }
 
     /// Takes what is left, whether its process is known or not.

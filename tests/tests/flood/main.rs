@@ -206,7 +206,7 @@ fn memory_is_flat_under_a_fork_bomb_and_every_birth_is_told_or_lost() {
     sensor.ask(|told| {
         println!("{:?}, {} lost", told.actions, told.lost);
         assert_eq!(told.n("open"), n_files, "another class lost some");
-        // Not asked here: whether it takes its programs for silent, which it does when it reads too far behind.
+        assert!(told.wrong.is_empty(), "{:?}", told.wrong);
     });
     sensor.end();
 }
