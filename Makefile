@@ -50,9 +50,10 @@ soak: packages ## long runs: the session machines through thousands of histories
 	@$(CARGO) build --locked --release -p vedette-collector -p vedette-sensor
 	@VEDETTE_SOAK=1 $(CARGO) test --locked --profile bench -p tests --test flood -- --nocapture --test-threads 1
 
-fuzz: packages ## long runs of every property test (CASES=20000)
+fuzz: packages ## long runs of every property test (CASES=20000), then the fuzzer on the kernel's records (FOR=300 seconds)
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p wire --all-features
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-sensor --lib
+	@SECONDS_EACH=$(or $(FOR),300) setup/fuzz.sh
 
 install: build ## copy programs, man pages and completions into PREFIX (default /usr/local)
 	@setup/install.sh $(BIN) $(DESTDIR)$(PREFIX)

@@ -154,6 +154,7 @@ impl Pipeline {
             return;
         }
         if let Body::Populated(group) = &record.body {
+            self.account.merged(lane, 1);
             return self.populated(group, record.time, names, now);
         }
         // From here on nothing sees the arguments as they were.

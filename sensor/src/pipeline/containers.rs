@@ -78,7 +78,6 @@ impl Pipeline {
 
     /// Takes the record of a control group that filled or emptied. It is no event by itself.
     pub(super) fn populated(&mut self, group: &Populated<'_>, time: BootTime, names: &Names, now: BootTime) {
-        self.account.merged(Lane::Critical, 1);
         if !group.truncated {
             self.table.know_cgroup(group.cgroup_id, group.path);
         }

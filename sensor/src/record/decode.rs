@@ -26,6 +26,11 @@ pub enum RecordError {
         "record of unknown kind {0}, which this version does not know: the loaded programs are of another version"
     )]
     Kind(u16),
+    /// A number in the sequence that none comes to.
+    #[error(
+        "record has the number {0}, expected one below 2^56: the counters of the loaded programs were tampered with"
+    )]
+    Sequence(u64),
     /// A value outside its range.
     #[error("record has {field} {value}, which no program emits")]
     Value {
@@ -35,6 +40,9 @@ pub enum RecordError {
         value: u32,
     },
 }
+
+/// No sequence comes so far: at a million records a second in 2,000 years. Somebody has written into the kernel's counters.
+const MAX_SEQ: u64 = 1 << 56;
 
 impl<'a> Record<'a> {
     /// Decodes one record as it lay in a ring.
@@ -49,6 +57,9 @@ impl<'a> Record<'a> {
             event::EVENT_CLASS_FILE => Class::File,
             value => return Err(RecordError::Value { field: "class", value }),
         };
+        if header.seq > MAX_SEQ {
+            return Err(RecordError::Sequence(header.seq));
+        }
         Ok(Self {
             at: Place { class, cpu: header.cpu, seq: header.seq },
             time: BootTime::from_ns(header.time_ns),

@@ -11,6 +11,8 @@ use vedette_sensor::probe::sight::Sight;
 use vedette_sensor::probe::{Probe, ProbeConfig, cgroup};
 use vedette_sensor::record::{Body, Exit, Image, Record};
 
+use crate::feed;
+
 /// A record must have come by then, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -75,6 +77,15 @@ impl Bench {
         probe.drain(usize::MAX, |bytes| self.seen.push(bytes.to_vec()));
     }
 
+    /// Writes what was seen to the folder VEDETTE_RECORDS, if it is set: what a fuzzer begins with.
+    fn keep_records(&self) {
+        let Some(folder) = std::env::var_os("VEDETTE_RECORDS").map(PathBuf::from) else { return };
+        for (number, some) in self.seen.chunks(8).take(64).enumerate() {
+            let input = feed::input(some.iter().map(Vec::as_slice));
+            let _ = std::fs::write(folder.join(format!("{}-{number}", self.config.name)), input);
+        }
+    }
+
     /// Everything seen so far.
     pub(crate) fn seen(&self) -> impl Iterator<Item = Record<'_>> {
         self.seen.iter().map(|bytes| Record::decode(bytes).unwrap())
@@ -130,6 +141,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        self.keep_records();
         self.probe = None;
         let removed = Probe::unload_named(&self.config.name);
         if !std::thread::panicking() {

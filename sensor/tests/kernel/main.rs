@@ -19,6 +19,9 @@ mod container;
 mod dns;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod executable;
+#[expect(dead_code, reason = "the records are only kept for it")]
+#[path = "../hostile/feed.rs"]
+mod feed;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod file;
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
