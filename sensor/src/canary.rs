@@ -274,8 +274,13 @@ impl Round {
                 (deeds.child == Some(exit.task.key.pid) && is_child && is_out, Bird::Exit)
             }
             Body::Connection(connection) => {
-                let is_here = deeds.port == Some(connection.socket.destination.port());
-                (is_here && own(connection.task) && connection.role == Role::Listen, Bird::Listen)
+                let is_here =
+                    deeds.port == Some(connection.socket.destination.port()) && own(connection.task);
+                // To listen it binds.
+                if is_here && connection.role == Role::Bind {
+                    return Some(None);
+                }
+                (is_here && connection.role == Role::Listen, Bird::Listen)
             }
             Body::File(file) => {
                 let is_it = deeds.opened.as_deref() == Some(file.path) && file.action == Kind::FILE_OPEN;

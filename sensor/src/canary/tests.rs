@@ -31,6 +31,10 @@ fn exit(task: Task) -> Record<'static> {
 }
 
 fn listen(port: u16, pid: u32) -> Record<'static> {
+    at_port(Role::Listen, port, pid)
+}
+
+fn at_port(role: Role, port: u16, pid: u32) -> Record<'static> {
     let socket = Socket {
         transport: Transport::Tcp,
         cookie: 1,
@@ -40,14 +44,7 @@ fn listen(port: u16, pid: u32) -> Record<'static> {
         destination_isn: 0,
     };
     let task = task(pid, 0);
-    record(Body::Connection(Connection {
-        role: Role::Listen,
-        task,
-        accepted_by: None,
-        socket,
-        failed: None,
-        many: false,
-    }))
+    record(Body::Connection(Connection { role, task, accepted_by: None, socket, failed: None, many: false }))
 }
 
 fn open(path: &[u8], pid: u32) -> Record<'_> {
@@ -74,7 +71,8 @@ fn open(path: &[u8], pid: u32) -> Record<'_> {
 
 fn comes_back(canary: &mut Canary, n: u32, now: BootTime) {
     let child = task(n, u64::from(n));
-    for record in [fork(child, PID), exit(child), listen(4000, PID), open(PATH, PID)] {
+    let bind = at_port(Role::Bind, 4000, PID);
+    for record in [fork(child, PID), exit(child), bind, listen(4000, PID), open(PATH, PID)] {
         assert!(canary.took(&record, now), "{record:?}");
     }
     canary.heard_out();
@@ -105,6 +103,7 @@ fn what_others_do_is_an_event() {
         exit(task(8, 1)),
         listen(4001, PID),
         listen(4000, 99),
+        at_port(Role::Bind, 4001, PID),
         open(b"/etc/shadow", PID),
         open(PATH, 99),
     ] {

@@ -6,6 +6,8 @@
 
 mod containerd;
 mod docker;
+#[expect(clippy::indexing_slicing, reason = "tests")]
+mod escape;
 mod image;
 mod place;
 mod podman;

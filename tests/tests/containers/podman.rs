@@ -77,12 +77,15 @@ volume_path = "{folder}/volumes"
 
     /// Runs a container of this name in the background; the answer is its id.
     pub(crate) fn run(&self, name: &str, words: &[&str]) -> String {
+        self.run_with(name, &[], words)
+    }
+
+    /// The same with these options.
+    pub(crate) fn run_with(&self, name: &str, options: &[&str], words: &[&str]) -> String {
         let parent = self.place.cgroup_parent();
-        said(
-            self.command("run")
-                .args(["--detach", "--name", name, "--cgroup-parent", &parent, IMAGE])
-                .args(words),
-        )
+        let mut command = self.command("run");
+        command.args(["--detach", "--name", name, "--cgroup-parent", &parent]);
+        said(command.args(options).arg(IMAGE).args(words))
     }
 
     /// Starts a container that has ended.
