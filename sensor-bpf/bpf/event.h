@@ -40,6 +40,7 @@ enum event_kind {
 	EVENT_DNS = 14,
 	EVENT_POPULATED = 16,
 	EVENT_TOUCH = 18,
+	EVENT_CALL = 22,
 };
 
 /* Every record starts with this, whatever version it is of. */
@@ -455,6 +456,18 @@ struct event_touch {
 	__u32 object;	/* enum event_object */
 	__u32 id;	/* the kernel's number for it */
 	char name[EVENT_OBJECT_NAME];	/* ends at the first NUL */
+};
+
+#define EVENT_CALL_ARGS 6
+
+/* A system call that the collection asks for has returned. */
+struct event_call {
+	struct event_header header;
+	struct event_task task;
+	__u64 args[EVENT_CALL_ARGS];	/* as the registers have them */
+	__s64 result;
+	__u32 number;	/* in the table of the caller's architecture */
+	__u32 action;	/* the call, as wire::event::Kind has it */
 };
 
 /* Counters of one (class, CPU); only atomic adds touch them. One cache line, in every version. */

@@ -66,6 +66,17 @@ struct {
 	__type(value, struct match_subject);
 } match_subjects SEC(".maps");
 
+/*
+ * The kind of event of each system call that the collection asks for, else 0; by number: of 64-bit calls, then of 32-bit ones.
+ * While one collection follows another these are the calls of both: rows decide.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * SYSCALL_NUMBERS);
+	__type(key, u32);
+	__type(value, u32);
+} match_calls SEC(".maps");
+
 /* The collection that decides now, or NULL: everything is wanted. */
 static __always_inline struct match_header *match__header(u32 *slot)
 {

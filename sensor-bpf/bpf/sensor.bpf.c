@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every program, in the order the kernel calls them. What they do stands in the headers. */
 #include "bind.h"
+#include "call.h"
 #include "dns.h"
 #include "container.h"
 #include "load.h"
@@ -100,6 +101,11 @@ int BPF_PROG(socket_accepted, struct socket *listener, struct socket *accepted)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_returned, struct pt_regs *regs, long ret)
 { return syscall__returned(regs, ret); }
+
+/* Is attached only where the collection asks for system calls. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
+{ return call__returned(regs, ret); }
 
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(socket_read, struct sock *sk)

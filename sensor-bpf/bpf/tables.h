@@ -38,7 +38,8 @@ enum match_dim {
 	MATCH_EXECUTABLE = 3,	/* text: process.executable */
 	MATCH_PATH = 4,		/* text: file.path */
 	MATCH_TARGET = 5,	/* text: file.target_path */
-	MATCH_N_DIMS = 6,
+	MATCH_CALL = 6,		/* number: syscall.number */
+	MATCH_N_DIMS = 7,
 };
 
 /* Bits of file.access. */

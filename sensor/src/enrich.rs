@@ -12,6 +12,7 @@ use crate::container::Container;
 use crate::record::{Body, Exit, Image, Record, Stdio};
 use crate::user::Names;
 
+mod call;
 mod container;
 mod credentials;
 mod dns;
@@ -54,6 +55,7 @@ pub fn event(record: &Record<'_>, executable: &[u8], origin: Origin) -> Option<E
         Body::Credentials(changed) => (changed.action, credentials::row(changed)),
         Body::Setting(setting) => (Kind::SYSCTL, memory::setting_row(setting)),
         Body::Memory(memory) => (memory.action, memory::row(memory)),
+        Body::Call(it) => (it.kind, call::row(it)),
         Body::Dns(_) => return None,
         Body::Populated(group) if group.is_populated => (Kind::CONTAINER_START, Row::default()),
         Body::Populated(_) => (Kind::CONTAINER_STOP, Row::default()),

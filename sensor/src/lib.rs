@@ -3,6 +3,7 @@
 //! Must never import `vedette-collector`, sqlx or axum; only [`probe`] may name aya.
 
 pub mod account;
+pub mod call;
 pub mod canary;
 pub mod check;
 pub mod clock;

@@ -21,6 +21,7 @@ mod vectors;
 
 pub use collection::{Collection, CollectionError, DEFAULT, MAX_BYTES, MAX_ENTRIES};
 pub use image::Image;
+pub use layout::MAX_CALLS;
 pub use line::{Line, MAX_LINE_BYTES, Outcome, Refusal};
 pub use tables::{Dim, Tables};
 pub use vectors::Vector;

@@ -77,6 +77,8 @@ pub struct ProbeConfig {
     pub flow_idle: Duration,
     /// Where DNS servers listen; at most [`MAX_DNS_PORTS`] are looked at.
     pub dns_ports: Vec<u16>,
+    /// Whether what is seen on demand is: system calls ([`Tables::calls`]).
+    pub on_demand: bool,
     /// When no sensor has looked into the rings for so long, the programs tell nothing any more and only count; zero: they
     /// always tell.
     pub unread: Duration,
@@ -94,6 +96,7 @@ impl Default for ProbeConfig {
             unread: Duration::from_mins(10),
             flow_idle: Duration::from_secs(30),
             dns_ports: vec![53],
+            on_demand: false,
         }
     }
 }
@@ -181,7 +184,7 @@ impl Prepared {
             filter: self.filter,
             tables: self.tables,
             kept,
-            version: self.plan.identity(),
+            plan: self.plan,
             pins: self.pins,
             reopened,
             numbers_go_on: self.numbers_go_on,
@@ -205,7 +208,7 @@ pub struct Probe {
     flows: flow::FlowMaps,
     tables: tables::TableMaps,
     kept: Vec<inspect::Kept>,
-    version: pins::Half,
+    plan: Plan,
     pins: Pins,
     reopened: bool,
     was_changed: bool,
@@ -384,10 +387,11 @@ impl Probe {
         seed::each(&self.pins, take)
     }
 
-    /// What can be seen, and the way in which it is; `None` where this kernel shows it in no way.
+    /// What is to be seen, and the way in which it is; `None` where this kernel shows it in no way.
     pub fn sights(&self) -> impl Iterator<Item = (&'static Sight, Option<&'static Way>)> {
         let is_attached = |hook: &Hook| self.attached().any(|there| there.program == hook.program);
-        Sight::all().map(move |sight| (sight, sight.way(is_attached)))
+        let wanted = Sight::all().filter(|sight| self.plan.wants(sight));
+        wanted.map(move |sight| (sight, sight.way(is_attached)))
     }
 
     /// What this kernel does not show.

@@ -6,6 +6,7 @@
 use wire::id::ProcessKey;
 use wire::time::BootTime;
 
+mod call;
 mod container;
 mod credentials;
 mod decode;
@@ -19,6 +20,7 @@ mod setting;
 mod target;
 mod touch;
 
+pub use call::Call;
 pub use container::Populated;
 pub use credentials::{Credentials, Ids};
 pub use decode::RecordError;
@@ -131,6 +133,8 @@ pub enum Body<'a> {
     Setting(Setting<'a>),
     /// Memory became code, or a file that is memory only was made.
     Memory(Memory<'a>),
+    /// A system call that the collection asks for has returned.
+    Call(Call),
     /// A process asked a DNS server something, or got an answer.
     Dns(Box<Dns<'a>>),
     /// A control group filled or emptied.
@@ -156,6 +160,7 @@ impl Body<'_> {
             Body::Memory(memory) => Some(memory.task),
             Body::Dns(dns) => Some(dns.ends.task),
             Body::Touch(touch) => Some(touch.task),
+            Body::Call(call) => Some(call.task),
         }
     }
 }

@@ -147,6 +147,7 @@ fn open_probe(config: &Config, collection: &Collection) -> Result<(Probe, Own), 
         cgroup: config.cgroup.clone(),
         ring_bytes: config.ring_bytes,
         dns_ports: config.dns_ports.clone(),
+        on_demand: !tables.calls.is_empty(),
         ..ProbeConfig::default()
     })?;
     let set = prepared.set_filter(&exclude::filter(&config.exclude));

@@ -5,6 +5,9 @@
 //! else matches. The rows match exactly what the query matches ([`crate::predicate::Predicate::matches`]), or the
 //! query is refused with the reason; it is never weakened. The collector's check and the sensor share this.
 //!
+//! System calls are so many that only those are meant which a query names: by their names or numbers, in what says that it
+//! is about them (`event.category:syscall`). Every other query means all events but those.
+//!
 //! Every kernel decides the same; which kinds of event it shows is another question.
 
 use crate::field::Field;
@@ -12,6 +15,7 @@ use crate::predicate::{Options, Predicate};
 use crate::query::{Hint, Node, Query, QueryError, Span, Term, Tree};
 
 mod access;
+mod calls;
 mod kinds;
 mod literal;
 mod normal;
@@ -25,7 +29,7 @@ mod texts;
 mod word;
 
 pub use access::{ACCESS, Accesses};
-pub use kinds::is_always_shipped;
+pub use kinds::{Kinds, is_always_shipped};
 pub use numbers::Numbers;
 pub use pattern::{Check, Pattern, Text};
 pub use row::Row;
@@ -41,6 +45,7 @@ pub const FIELDS: &[Field] = &[
     Field::FilePath,
     Field::FileTargetPath,
     Field::FileAccess,
+    Field::SyscallNumber,
 ];
 
 /// The most rows of one query.
@@ -54,8 +59,11 @@ pub const MAX_PATTERN_BYTES: usize = 256;
 /// How many bytes of a text are looked up, the NUL at its end included.
 pub const TEXT_BYTES: usize = 252;
 
+/// The most system calls that one row may ask for.
+pub const MAX_CALLS: usize = 64;
+
 /// The most user ids that a range may stand for, or leave out.
-const MAX_USER_RANGE: i128 = 64;
+const MAX_RANGE: i128 = 64;
 /// The most rows that are looked at on the way: before those are joined that differ in one set only.
 const MAX_ROWS_AT_WORK: usize = 8_192;
 /// The most of them that an `and` of `or`s makes.
@@ -90,12 +98,15 @@ fn of_query(query: &Query) -> Result<Decision, QueryError> {
         Some(root) => (normal::rows(root)?, root.span),
     };
     let mut possible = found.clone();
-    possible.iter_mut().for_each(|row| row.kinds = row.possible().collect());
+    possible.iter_mut().for_each(|row| row.kinds = row.possible());
     possible.retain(|row| !row.kinds.is_empty());
     if possible.is_empty() {
         return Err(never(query, &found, span, &hints));
     }
-    possible.iter_mut().for_each(|row| row.kinds.retain(|kind| !is_always_shipped(*kind)));
+    for row in &mut possible {
+        calls::only_named(row).map_err(|fault| fault.error(span))?;
+        row.kinds = row.kinds.iter().filter(|kind| !is_always_shipped(*kind)).collect();
+    }
     possible.retain(|row| !row.kinds.is_empty());
     let rows = row::merge(possible);
     if rows.len() > MAX_ROWS {
@@ -120,7 +131,7 @@ fn never(query: &Query, rows: &[Row], span: Span, hints: &[Hint]) -> QueryError 
             ),
         };
     };
-    let lacking = |field: &Field| row.kinds.iter().all(|kind| !kinds::may_have(*kind, *field));
+    let lacking = |field: &Field| row.kinds.iter().all(|kind| !kinds::may_have(kind, *field));
     let kinds = show::named(&row.kinds);
     match row.asked().find(lacking) {
         Some(field) => QueryError::new(

@@ -1,7 +1,7 @@
 //! The kinds of events, and the rows they are made of.
 //!
 //! A kind is a number on the wire; what this version knows about it (category, action, lane, the
-//! columns it uses) stands in one file per category. A number that is not known is still a value:
+//! columns it uses) stands in one file per category. System calls are a kind each. A number that is not known is still a value:
 //! such events are stored, counted and shown by their number.
 
 use std::fmt;
@@ -21,6 +21,7 @@ mod kernel;
 mod network;
 mod process;
 mod sensor;
+pub mod syscall;
 
 /// What happened: `event.category` and `event.action`, as a number that is never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -64,6 +65,7 @@ impl Kind {
             container::KINDS,
             escape::KINDS,
             sensor::KINDS,
+            &syscall::KINDS,
         ]
         .into_iter()
         .flatten()
@@ -71,7 +73,10 @@ impl Kind {
 
     /// What this version knows about it, if anything.
     pub fn info(self) -> Option<&'static KindInfo> {
-        Self::known().find(|info| info.kind == self)
+        match self.is_call() {
+            true => syscall::info(self),
+            false => Self::known().find(|info| info.kind == self),
+        }
     }
 }
 

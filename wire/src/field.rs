@@ -81,8 +81,8 @@ fields! {
     2 EventSensorTime "event.sensor_time" Time Computed, "When it happened by the host's own clock.";
     3 EventIngested "event.ingested" Time Store, "When the collector received it.";
     4 EventId "event.id" Keyword Computed, "The event's name: host.epoch.lane.sequence, the same after a resend.";
-    5 EventCategory "event.category" Keyword Computed, "The family of the action: process, file, network, dns, kernel, container, …";
-    6 EventAction "event.action" Keyword Computed, "What was done: exec, connect, open, …";
+    5 EventCategory "event.category" Keyword Computed, "The family of the action: process, file, network, dns, kernel, container, syscall, …";
+    6 EventAction "event.action" Keyword Computed, "What was done: exec, connect, open, …; of a system call its name.";
     7 EventOutcome "event.outcome" Keyword Event, "success or failure.";
     8 EventSequence "event.sequence" Uint Computed, "The event's number in its stream.";
     9 EventSource "event.source" Keyword Event, "kernel, or syscall where only a system call's arguments were seen.";
@@ -233,6 +233,11 @@ fields! {
     227 KernelObjectAttach "kernel.object.attach" Keyword Event, "What a BPF program is made to be attached to, as far as it was said when it was loaded.";
     228 KernelObjectValue "kernel.object.value" Keyword Event, "What a setting of the kernel was set to, up to 159 bytes.";
     229 MemoryProtection "memory.protection" KeywordList Event, "What may be done to memory: read, write, exec.";
+
+    // System calls.
+    230 SyscallNumber "syscall.number" Uint Event, "The number of a system call, as its architecture has it.";
+    231 SyscallArgs "syscall.args" KeywordList Event, "Its six arguments as they stood in the registers, each as a number without a sign.";
+    232 SyscallResult "syscall.result" Int Event, "What it returned; below 0 an error's number.";
 
     // The sensor's own events.
     240 SensorVersion "sensor.version" Keyword Event, "The sensor's version.";

@@ -8,6 +8,7 @@ use sensor_bpf::event::{
 };
 use serde::Serialize;
 
+use crate::call;
 use crate::plan::{Collection, Line, Outcome, Refusal, Tables};
 
 /// What was found. Its `Display` is the text for a terminal; as JSON it is one object.
@@ -17,6 +18,9 @@ pub struct CollectionReport {
     pub digest: String,
     /// Each line that has a query on it.
     pub lines: Vec<LineReport>,
+    /// The system calls that they ask for on this machine, each with its number: `keyctl (250)`, `keyctl (32-bit 288)`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub system_calls: Vec<String>,
     /// What all of them together take.
     pub takes: Vec<Taken>,
 }
@@ -54,6 +58,7 @@ impl CollectionReport {
         Self {
             digest: hex::encode(collection.digest()),
             lines: collection.lines().iter().map(LineReport::new).collect(),
+            system_calls: system_calls(collection.tables()),
             takes: taken(collection.tables()),
         }
     }
@@ -94,6 +99,9 @@ impl Display for CollectionReport {
         for line in &self.lines {
             write!(f, "{line}")?;
         }
+        if !self.system_calls.is_empty() {
+            writeln!(f, "\nsystem calls: {}", self.system_calls.join(", "))?;
+        }
         writeln!(f, "\ncollection {}", self.digest)?;
         for Taken { what, found, most } in &self.takes {
             writeln!(f, "  {found:>6} of {most:>6}  {what}")?;
@@ -133,6 +141,15 @@ impl Display for LineReport {
         rows.iter().try_for_each(|row| writeln!(f, "    {row}"))?;
         notes.iter().try_for_each(|note| writeln!(f, "    note: {note}"))
     }
+}
+
+fn system_calls(tables: &Tables) -> Vec<String> {
+    let asked = call::all().filter(|call| tables.calls.contains_key(&call.place));
+    let told = asked.filter_map(|call| {
+        let width = if call.place == call.number { "" } else { "32-bit " };
+        Some(format!("{} ({width}{})", call.kind.info()?.action, call.number))
+    });
+    told.collect()
 }
 
 fn taken(tables: &Tables) -> Vec<Taken> {
@@ -194,7 +211,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn system_calls_are_told_with_their_numbers() {
+        let text =
+            "syscall.number:250\nevent.action:(keyctl or syscall_500)\nevent.action:keyctl and file.path:/a";
+        let report = CollectionReport::new(&Collection::read(text.as_bytes()).unwrap());
+        let told = ["keyctl (250)", "syscall_500 (500)", "fadvise64 (32-bit 250)", "keyctl (32-bit 288)"];
+        assert_eq!(report.system_calls, [told.as_slice(), &["syscall_500 (32-bit 500)"]].concat());
+        assert!(report.to_string().contains("\nsystem calls: keyctl (250), syscall_500 (500), "), "{report}");
+    }
+
+    #[test]
     fn the_built_in_collection_is_usable() {
-        assert!(CollectionReport::new(Collection::built_in()).is_usable());
+        let report = CollectionReport::new(Collection::built_in());
+        assert!(report.is_usable());
+        assert!(report.system_calls.is_empty(), "none is asked for: {:?}", report.system_calls);
     }
 }

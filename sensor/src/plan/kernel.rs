@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use sensor_bpf::event::{
-    MATCH_ACCESS, MATCH_ANCHOR_END, MATCH_ANCHOR_START, MATCH_CHECKED, MATCH_EXECUTABLE, MATCH_KIND,
-    MATCH_PATH, MATCH_ROWS, MATCH_TARGET, MATCH_TEXT_MAX, MATCH_USER, MATCH_WORDS, match_checks,
+    MATCH_ACCESS, MATCH_ANCHOR_END, MATCH_ANCHOR_START, MATCH_CALL, MATCH_CHECKED, MATCH_EXECUTABLE,
+    MATCH_KIND, MATCH_PATH, MATCH_ROWS, MATCH_TARGET, MATCH_TEXT_MAX, MATCH_USER, MATCH_WORDS, match_checks,
     match_header, match_number_key, match_pattern, match_vector,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -15,6 +15,8 @@ use super::image::{Image, text_key};
 pub(super) struct Seen {
     pub(super) kind: u64,
     pub(super) user: Option<u32>,
+    /// The number of a system call.
+    pub(super) call: Option<u32>,
     /// 0: the event has none.
     pub(super) access: u8,
     pub(super) executable: Option<Vec<u8>>,
@@ -50,6 +52,7 @@ impl<'a> Kernel<'a> {
             }
         };
         number(MATCH_USER, seen.user.map(u64::from));
+        number(MATCH_CALL, seen.call.map(u64::from));
         number(MATCH_ACCESS, (seen.access != 0).then_some(seen.access.into()));
         for dim in [MATCH_EXECUTABLE, MATCH_PATH, MATCH_TARGET] {
             if self.header.uses & 1 << dim != 0 {

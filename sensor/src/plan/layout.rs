@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use sensor_bpf::event::{MATCH_NUMBERS, MATCH_PATTERNS, MATCH_SLOTS, MATCH_TEXTS, MATCH_VECTORS};
 use wire::decide::{Accesses, Numbers, Pattern, Row, Text, Texts, Walk};
+use wire::event::Kind;
 
 use super::place::places;
 use super::tables::{Dim, RowCheck, Tables};
 use super::vectors::{Vector, Vectors};
+use crate::call::{self, Call};
+
+/// The most system calls that a collection asks for: each is a kind of event, and a batch has room for 256 kinds.
+pub const MAX_CALLS: usize = 128;
 
 /// More than the kernel's tables hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,7 @@ pub(super) fn lay_out<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<Tables,
         tables: Tables::default(),
         vectors: Vectors::default(),
     };
+    layout.calls()?;
     layout.kinds();
     layout.users();
     layout.access();
@@ -45,11 +51,37 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
+    /// Of the system calls of this machine those that are asked for: other machines may have more of them.
+    fn calls(&mut self) -> Result<(), NoRoom> {
+        let values: BTreeSet<u64> =
+            self.rows.iter().flat_map(|(_, row)| row.calls.values().iter().copied()).collect();
+        let is_asked = self.rows.iter().any(|(_, row)| row.calls != Numbers::ANYTHING);
+        self.defaults(
+            Dim::Call,
+            is_asked,
+            |row| row.calls.accepts_others(),
+            |row| row.calls.accepts_absent(),
+        );
+        for value in values {
+            self.number(Dim::Call, value, |row| row.calls.accepts(value));
+        }
+        let asks =
+            |row: &Row, call: &Call| row.kinds.contains(call.kind) && row.calls.accepts(call.number.into());
+        let asked = call::all().filter(|call| self.rows.iter().any(|(_, row)| asks(row, call)));
+        self.tables.calls = asked.map(|call| (call.place, call.kind.number().into())).collect();
+        let found = self.tables.calls.values().collect::<BTreeSet<_>>().len();
+        let most = MAX_CALLS;
+        if found > most { Err(NoRoom { what: "system calls", found, most }) } else { Ok(()) }
+    }
+
     fn kinds(&mut self) {
-        let kinds: BTreeSet<_> = self.rows.iter().flat_map(|(_, row)| row.kinds.iter().copied()).collect();
+        let is_called = |kind: &Kind| self.tables.calls.values().any(|n| *n == u32::from(kind.number()));
+        let is_looked_up = |kind: &Kind| !kind.is_call() || is_called(kind);
+        let all: BTreeSet<Kind> = self.rows.iter().flat_map(|(_, row)| row.kinds.iter()).collect();
+        let kinds: Vec<Kind> = all.into_iter().filter(is_looked_up).collect();
         self.defaults(Dim::Kind, true, |_| false, |_| false);
         for kind in kinds {
-            self.number(Dim::Kind, kind.number().into(), |row| row.kinds.contains(&kind));
+            self.number(Dim::Kind, kind.number().into(), |row| row.kinds.contains(kind));
         }
     }
 

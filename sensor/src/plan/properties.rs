@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use sensor_bpf::event;
+use sensor_bpf::event::{self, SYSCALL_NUMBERS};
 use wire::decide::{self, ACCESS, is_always_shipped};
 use wire::event::{FlatEvent, Kind, KindInfo};
 use wire::field::{Field, Place};
@@ -14,6 +14,7 @@ use wire::value::Value;
 
 use super::kernel::{Kernel, Seen};
 use super::*;
+use crate::call;
 
 fn read(text: &str) -> Collection {
     Collection::read(text.as_bytes()).unwrap()
@@ -47,7 +48,7 @@ fn every_line_is_told_what_became_of_it() {
             4: as line 3
             5: 0 rows
             6: column 11: found a `?`, which the kernel cannot compare, expected a `*` in its place, or a list of values
-            7: column 22: process.args is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access"#]],
+            7: column 22: process.args is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access, syscall.number"#]],
     );
     check(
         b"event.action:open\nfile.path:\"\xff\"\nevent.action:unlink",
@@ -161,6 +162,7 @@ fn the_built_in_collection_is_bounded() {
     let kernel = Kernel::new(&image, 0);
     let wants = |kind: Kind, access: u8, path: &str, target: Option<&str>| {
         kernel.wants(&Seen {
+            call: None,
             kind: kind.number().into(),
             user: Some(0),
             access,
@@ -251,6 +253,10 @@ fn literal() -> impl Strategy<Value = String> {
         "not file.path:*",
         "not file.target_path:*",
         "not process.executable:*",
+        "event.action:(read or close)",
+        "event.category:syscall and event.action:read",
+        "syscall.number:(3 or 400)",
+        "not syscall.number:3",
     ]);
     prop_oneof![
         6 => (prop::sample::select(fields), list).prop_map(|(field, list)| format!("{field}:({list})")),
@@ -274,7 +280,11 @@ fn event() -> impl Strategy<Value = (Seen, FlatEvent)> {
         let piece = prop_oneof![6 => "/[ab]{0,2}", 1 => (248..258usize).prop_map(|n| "a".repeat(n))];
         prop::collection::vec(piece, 1..4).prop_map(|pieces| format!("/{}", pieces.concat()).into_bytes())
     };
-    let kinds: Vec<&KindInfo> = Kind::known().filter(|info| !is_always_shipped(info.kind)).collect();
+    let is_tried = |info: &&KindInfo| !is_always_shipped(info.kind) && !info.kind.is_call();
+    let mut kinds: Vec<(&KindInfo, Option<u32>)> =
+        Kind::known().filter(is_tried).map(|info| (info, None)).collect();
+    let calls = call::all().filter(|call| CALLS.contains(&(call.place % SYSCALL_NUMBERS)));
+    kinds.extend(calls.map(|call| (call.kind.info().unwrap(), Some(call.number))));
     let parts = (
         prop::sample::select(kinds),
         prop::option::weighted(0.9, path()),
@@ -283,11 +293,12 @@ fn event() -> impl Strategy<Value = (Seen, FlatEvent)> {
         prop::option::weighted(0.9, 0u32..4),
         0u8..8,
     );
-    parts.prop_map(|(info, executable, path, target, user, access)| {
+    parts.prop_map(|((info, call), executable, path, target, user, access)| {
         let has = |field: &Field| field.place() != Place::Event || info.columns.contains(field);
         let seen = Seen {
             kind: info.kind.number().into(),
             user,
+            call,
             access: if has(&Field::FileAccess) { access } else { 0 },
             executable,
             path: path.filter(|_| has(&Field::FilePath)),
@@ -306,6 +317,7 @@ fn shipped(kind: Kind, seen: &Seen) -> FlatEvent {
     set(Field::EventAction, of_kind(Field::EventAction, kind));
     set(Field::EventCategory, of_kind(Field::EventCategory, kind));
     set(Field::ProcessUserId, seen.user.map(|user| Value::Uint(user.into())));
+    set(Field::SyscallNumber, seen.call.map(|number| Value::Uint(number.into())));
     set(Field::ProcessExecutable, text(&seen.executable));
     let name =
         seen.executable.as_ref().map(|path| path.rsplit(|byte| *byte == b'/').next().unwrap().to_vec());
@@ -344,9 +356,75 @@ proptest! {
         }
         for (seen, flat) in &events {
             let expected = predicates.iter().any(|predicate| predicate.matches(flat));
-            prop_assert_eq!(kernel.wants(seen), expected, "{:?} {:?}", queries, flat);
+            let found = kernel.wants(seen) && is_looked_at(&collection, seen);
+            match seen.call {
+                // System calls are shipped by those queries only that say so.
+                Some(_) => prop_assert!(!found || expected, "{:?} {:?}", queries, flat),
+                None => prop_assert_eq!(found, expected, "{:?} {:?}", queries, flat),
+            }
         }
     }
+
+    #[test]
+    fn the_kernel_ships_the_calls_that_are_asked_for(
+        queries in prop::collection::vec(query(), 0..6),
+        events in prop::collection::vec(event(), 1..12),
+    ) {
+        let queries: Vec<String> =
+            queries.iter().map(|query| format!("event.category:syscall and syscall.number <= 40 and ({query})")).collect();
+        let collection = read(&queries.join("\n"));
+        let image = collection.tables().image(0, 7);
+        let kernel = Kernel::new(&image, 0);
+        let decided = collection.lines().iter().filter(|line| line.refusal().is_none());
+        let predicates: Vec<Predicate> =
+            decided.map(|line| Predicate::parse(&line.text, &Options::default()).unwrap()).collect();
+        for (seen, flat) in &events {
+            let expected = predicates.iter().any(|predicate| predicate.matches(flat));
+            let found = kernel.wants(seen) && is_looked_at(&collection, seen);
+            prop_assert_eq!(found, expected, "{:?} {:?}", queries, flat);
+        }
+    }
+}
+
+/// Numbers of system calls that are tried.
+const CALLS: [u32; 4] = [3, 40, 41, 400];
+
+/// A call of which no place is asked for is not looked at.
+fn is_looked_at(collection: &Collection, seen: &Seen) -> bool {
+    seen.call.is_none() || collection.tables().calls.values().any(|kind| u64::from(*kind) == seen.kind)
+}
+
+#[test]
+fn of_system_calls_those_are_looked_at_that_some_row_asks_for() {
+    let calls = |text: &str| -> Vec<String> {
+        let calls = read(text).tables().calls.clone().into_iter();
+        calls.map(|(place, kind)| format!("{place} {}", Kind::new(kind as u16))).collect()
+    };
+    assert_eq!(calls(""), [""; 0]);
+    assert_eq!(calls("event.category:(process or file)\nprocess.name:x\nevent.action:connect"), [""; 0]);
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(calls("event.action:keyctl"), ["250 syscall.keyctl", "800 syscall.keyctl"]);
+        assert_eq!(calls("syscall.number:250"), ["250 syscall.keyctl", "762 syscall.fadvise64"]);
+        assert_eq!(
+            calls("syscall.number:250 and event.action:keyctl\nevent.action:stime"),
+            ["250 syscall.keyctl", "537 syscall.stime"]
+        );
+        assert_eq!(calls("syscall.number:511"), ["511 syscall.syscall_511", "1023 syscall.syscall_511"]);
+    }
+    let numbers = read("syscall.number:250 and process.user.id:0").tables().numbers.len();
+    assert!(numbers < 8, "kinds are looked up of those calls only: {numbers}");
+}
+
+#[test]
+fn there_is_an_end_to_the_calls_that_are_asked_for() {
+    let line = |first: usize| format!("syscall.number >= {first} and syscall.number < {}", first + 32);
+    let text: Vec<String> = (0..6).map(|n| line(n * 32)).collect();
+    let collection = read(&text.join("\n"));
+    let refused: Vec<String> = collection.refusals().map(|(_, refusal)| refusal.to_string()).collect();
+    assert!(
+        !refused.is_empty() && refused.iter().all(|refusal| refusal.contains("system calls")),
+        "{refused:?}"
+    );
 }
 
 proptest! {

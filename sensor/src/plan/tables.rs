@@ -24,6 +24,8 @@ pub enum Dim {
     Path = event::MATCH_PATH,
     /// `file.target_path`.
     Target = event::MATCH_TARGET,
+    /// `syscall.number`.
+    Call = event::MATCH_CALL,
 }
 
 /// How many dimensions there are.
@@ -47,6 +49,8 @@ pub struct Tables {
     /// The vector of each text that has one of its own: of all texts that begin so and with no longer entry. One that ends with a
     /// NUL is a whole text.
     pub texts: BTreeMap<(Dim, Arc<[u8]>), u32>,
+    /// The system calls that some row asks for: the number of each one's kind, by its place ([`crate::call::Call`]).
+    pub calls: BTreeMap<u32, u32>,
     /// The distinct vectors.
     pub vectors: Vec<Vector>,
     /// The distinct patterns.

@@ -74,8 +74,8 @@ impl Probe {
         self.inspect_maps(&mut harms);
         self.inspect_doors(&mut harms);
         self.inspect_contents(thorough, &mut harms);
-        if self.pins.found(self.version).is_ok_and(|found| found != Found::Whole) {
-            let repaired = self.pins.identify(Some(self.version)).is_ok();
+        if self.pins.found(self.plan.identity()).is_ok_and(|found| found != Found::Whole) {
+            let repaired = self.pins.identify(Some(self.plan.identity())).is_ok();
             if harms.is_empty() {
                 harms.push(Harm { what: "map identity".into(), how: WRITTEN, repaired });
             }

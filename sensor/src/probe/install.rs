@@ -22,7 +22,7 @@ pub(super) fn install(plan: &Plan, ebpf: Ebpf, btf: &Btf, pins: &Pins) -> Result
     pins.identify(None)?;
     let mut loader = Loader::new(ebpf, btf);
     let mut maker = Maker::new(btf);
-    for sight in Sight::all() {
+    for sight in Sight::all().filter(|sight| plan.wants(sight)) {
         match loader.take(sight, pins, &mut maker)? {
             Some(way) => debug!(sight = sight.name, "{} by {}", sight.name, way.sections()),
             None => warn!(sight = sight.name, "this kernel does not show {}: {}", sight.shows, sight.without),

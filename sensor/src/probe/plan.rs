@@ -11,6 +11,7 @@ use zerocopy::IntoBytes;
 
 use super::cgroup::{self, Confinement};
 use super::pins::{Half, Pins};
+use super::sight::Sight;
 use super::{KernelVersion, ProbeConfig, ProbeError, host};
 use crate::record::PerClass;
 
@@ -35,6 +36,7 @@ pub(super) struct Plan {
     config: event_config,
     n_cpus: u32,
     ring_bytes: PerClass<u32>,
+    on_demand: bool,
 }
 
 impl Plan {
@@ -62,6 +64,7 @@ impl Plan {
             },
             n_cpus,
             ring_bytes,
+            on_demand: config.on_demand,
         })
     }
 
@@ -70,10 +73,15 @@ impl Plan {
         Duration::from_nanos(self.config.flow_idle_ns)
     }
 
+    /// Whether something is to be seen.
+    pub(super) fn wants(&self, sight: &Sight) -> bool {
+        self.on_demand || !sight.is_on_demand()
+    }
+
     /// A digest of everything that is loaded.
     pub(super) fn identity(&self) -> Half {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.object.bytes).update(self.config.as_bytes());
+        hasher.update(self.object.bytes).update(self.config.as_bytes()).update(&[self.on_demand.into()]);
         for bytes in self.ring_bytes {
             hasher.update(&bytes.to_le_bytes());
         }

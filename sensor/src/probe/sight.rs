@@ -14,6 +14,7 @@ mod kernel;
 mod network;
 mod process;
 mod sensor;
+mod syscall;
 
 /// Something the sensor can see.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,9 +54,15 @@ impl Sight {
             file::SIGHTS,
             kernel::SIGHTS,
             sensor::SIGHTS,
+            syscall::SIGHTS,
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether it is seen only where the collection asks for it.
+    pub fn is_on_demand(&self) -> bool {
+        self.name == syscall::CALL
     }
 
     /// Which of its ways is the first whose programs are all there.

@@ -17,6 +17,7 @@ use zerocopy::IntoBytes;
 
 use super::ProbeError;
 use super::sight::Sight;
+use crate::call::{number, number_32};
 
 type Bytes = [u8; size_of::<syscall_shape>()];
 
@@ -52,7 +53,9 @@ fn rows(is_read: impl Fn(&Sight) -> bool) -> Vec<Bytes> {
             continue;
         }
         let row = Bytes::try_from(syscall_shape { parts, ..*shape }.as_bytes()).unwrap_or_default();
-        let numbers = number(name).into_iter().chain(number_32(name).map(|number| number + SYSCALL_NUMBERS));
+        // The old mmap of 32-bit programs takes its arguments in memory.
+        let of_32 = number_32(name).filter(|_| *name != "mmap");
+        let numbers = number(name).into_iter().chain(of_32.map(|number| number + SYSCALL_NUMBERS));
         for to in numbers.filter_map(|index| usize::try_from(index).ok()) {
             if let Some(to) = rows.get_mut(to) {
                 *to = row;
@@ -229,46 +232,9 @@ const SHAPES: &[(&str, syscall_shape)] = &[
     ("mmap2", only(EVENT_FILE_MMAP_EXEC)),
 ];
 
-fn number(name: &str) -> Option<u32> {
-    newer(name).or_else(|| Some(name.parse::<syscalls::Sysno>().ok()?.id().cast_unsigned()))
-}
-
-#[cfg(target_arch = "x86_64")]
-fn number_32(name: &str) -> Option<u32> {
-    // The old mmap of 32-bit programs takes its arguments in memory.
-    if name == "mmap" {
-        return None;
-    }
-    newer(name).or_else(|| Some(name.parse::<syscalls::x86::Sysno>().ok()?.id().cast_unsigned()))
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn number_32(_name: &str) -> Option<u32> {
-    None
-}
-
-/// Calls that are newer than the tables; since 5.1 a new call has one number on every architecture.
-fn newer(name: &str) -> Option<u32> {
-    match name {
-        "fchmodat2" => Some(452),
-        "setxattrat" => Some(463),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn calls_have_the_numbers_of_their_table() {
-        assert_eq!((number("openat"), number_32("openat")), (Some(257), Some(295)));
-        assert_eq!((number("accept"), number_32("accept")), (Some(43), None));
-        assert_eq!((number("socketcall"), number_32("socketcall")), (None, Some(102)));
-        assert_eq!((number("mmap"), number_32("mmap"), number_32("mmap2")), (Some(9), None, Some(192)));
-        assert_eq!(number("openat2"), Some(437));
-    }
 
     #[test]
     fn every_call_is_one_of_some_table_and_fits_into_ours() {

@@ -4,12 +4,14 @@
 //! collection or all of the new one. What the old one had is removed only when no run can read it any more.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use sensor_bpf::event::{
-    MATCH_SLOTS, match_checks, match_header, match_number_key, match_pattern, match_text_key, match_vector,
+    MATCH_SLOTS, SYSCALL_NUMBERS, match_checks, match_header, match_number_key, match_pattern,
+    match_text_key, match_vector,
 };
 use tracing::debug;
 use zerocopy::FromBytes;
@@ -34,6 +36,7 @@ pub(super) struct TableMaps {
     vectors: Array<MapData, [u8; size_of::<match_vector>()]>,
     patterns: Array<MapData, [u8; size_of::<match_pattern>()]>,
     checks: Array<MapData, [u8; size_of::<match_checks>()]>,
+    calls: Array<MapData, u32>,
     /// What was set last, by this sensor, with its slot and generation.
     set: Option<(Tables, u32, u64)>,
 }
@@ -50,6 +53,7 @@ impl TableMaps {
             vectors: array(VECTORS)?.try_into().map_err(failed(VECTORS))?,
             patterns: array(PATTERNS)?.try_into().map_err(failed(PATTERNS))?,
             checks: array(CHECKS)?.try_into().map_err(failed(CHECKS))?,
+            calls: array(CALLS)?.try_into().map_err(failed(CALLS))?,
             set: None,
         })
     }
@@ -58,11 +62,30 @@ impl TableMaps {
     pub(super) fn set(&mut self, tables: &Tables) -> Result<u64, ProbeError> {
         let active = self.active_slot()?;
         let generation = self.fill_idle(tables)?;
+        let calls = places().filter_map(|place| Some((place, *tables.calls.get(&place)?)));
+        self.set_calls(calls)?;
         self.active.set(0, 1 - active, 0).map_err(|source| failed(ACTIVE, source))?;
         self.set = Some((tables.clone(), 1 - active, generation));
         wait_for_runs();
         self.clear(active)?;
+        self.set_calls(places().map(|place| (place, kind_at(tables, place))))?;
         Ok(generation)
+    }
+
+    fn set_calls(&mut self, mut calls: impl Iterator<Item = (u32, u32)>) -> Result<(), ProbeError> {
+        calls
+            .try_for_each(|(place, kind)| self.calls.set(place, kind, 0))
+            .map_err(|source| failed(CALLS, source))
+    }
+
+    fn has_calls(&self, tables: &Tables) -> Result<bool, ProbeError> {
+        for place in places() {
+            let kind = self.calls.get(&place, 0).map_err(|source| failed(CALLS, source))?;
+            if kind != kind_at(tables, place) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether what was set decides; `thorough`: with all that belongs to it.
@@ -72,7 +95,7 @@ impl TableMaps {
             return Ok(false);
         }
         if thorough {
-            return Ok(self.read()? == Some(tables.image(*slot, *generation)));
+            return Ok(self.read()? == Some(tables.image(*slot, *generation)) && self.has_calls(tables)?);
         }
         Ok(self.generation(*slot)? == *generation)
     }
@@ -210,6 +233,17 @@ const TEXTS: &str = "match_texts";
 const VECTORS: &str = "match_vectors";
 const PATTERNS: &str = "match_patterns";
 const CHECKS: &str = "match_checks";
+const CALLS: &str = "match_calls";
+
+/// Every place of a system call.
+fn places() -> Range<u32> {
+    0..2 * SYSCALL_NUMBERS
+}
+
+/// The kind that is asked for at a place; 0: none.
+fn kind_at(tables: &Tables, place: u32) -> u32 {
+    tables.calls.get(&place).copied().unwrap_or_default()
+}
 
 fn failed(name: &'static str, source: MapError) -> ProbeError {
     ProbeError::Map { name, source: Box::new(source) }

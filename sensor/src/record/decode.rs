@@ -6,8 +6,8 @@ use wire::time::BootTime;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{
-    Body, Class, Close, Connection, Credentials, Dns, Exit, File, Fork, Image, KernelAction, Made, Memory,
-    Move, Namespaces, Place, Populated, Record, Setting, Stdio, Target, Task, Touch,
+    Body, Call, Class, Close, Connection, Credentials, Dns, Exit, File, Fork, Image, KernelAction, Made,
+    Memory, Move, Namespaces, Place, Populated, Record, Setting, Stdio, Target, Task, Touch,
 };
 
 /// Bytes that are no record of this version.
@@ -94,6 +94,7 @@ impl<'a> Body<'a> {
             event::EVENT_DNS => Dns::decode(bytes).map(|it| Self::Dns(Box::new(it))),
             event::EVENT_POPULATED => Populated::decode(bytes).map(Self::Populated),
             event::EVENT_TOUCH => Touch::decode(bytes).map(Self::Touch),
+            event::EVENT_CALL => Call::decode(bytes).map(Self::Call),
             _ => Err(RecordError::Kind(kind)),
         }
     }

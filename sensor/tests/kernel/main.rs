@@ -10,6 +10,8 @@ mod bind;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod bpf;
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod call;
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod child;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod collection;

@@ -1,13 +1,14 @@
 //! One condition on one field, as rows.
 
 use super::access::{ACCESS, Accesses};
-use super::kinds;
+use super::kinds::Kinds;
 use super::numbers::Numbers;
 use super::pattern::{Check, Text};
 use super::row::Row;
 use super::texts::Texts;
 use super::word::{self, Shape};
-use super::{FIELDS, MAX_USER_RANGE};
+use super::{FIELDS, MAX_RANGE};
+use crate::event::syscall::N_NUMBERS;
 use crate::field::Field;
 use crate::flat::of_kind;
 use crate::predicate;
@@ -24,7 +25,10 @@ pub(super) fn has(named: Named, word: &Word, negated: bool) -> Result<Option<Row
                 Some(Value::Keyword(text)) => like(&text),
                 _ => false,
             };
-            row.kinds = kinds::known().filter(|kind| passes(*kind) != negated).collect();
+            row.kinds = Kinds::known().iter().filter(|kind| passes(*kind) != negated).collect();
+            // What is a name of other actions too, such as `open`, does not say that system calls are meant.
+            let is_calls = row.kinds.without(&Kinds::calls()).is_empty();
+            row.names_calls = is_calls && !negated && word.literal().is_some();
             return Ok((!row.kinds.is_empty()).then_some(row));
         }
         Field::FileAccess => {
@@ -34,16 +38,22 @@ pub(super) fn has(named: Named, word: &Word, negated: bool) -> Result<Option<Row
             row.access = if negated { access.not() } else { access };
             return Ok((!row.access.is_empty()).then_some(row));
         }
-        Field::ProcessUserId => {
-            let users = match word.is_any() {
+        field @ (Field::ProcessUserId | Field::SyscallNumber) => {
+            let numbers = match word.is_any() {
                 true => Numbers::PRESENT,
                 false => {
-                    let number = predicate::number(named.field, word)?;
-                    Numbers::these(u64::try_from(number).ok().filter(|n| *n <= u64::from(u32::MAX)))
+                    let number = predicate::number(field, word)?;
+                    if field == Field::SyscallNumber && !(0..end_of(field)).contains(&number) {
+                        return Err(QueryError::new(
+                            word.span,
+                            format!("no system call has the number {number}"),
+                        )
+                        .expected(format!("a number below {N_NUMBERS}")));
+                    }
+                    Numbers::these(u64::try_from(number).ok().filter(|n| i128::from(*n) < end_of(field)))
                 }
             };
-            row.users = if negated { users.not() } else { users };
-            return Ok(Some(row));
+            return Ok(Some(of_numbers(row, field, numbers, negated)));
         }
         _ => {}
     }
@@ -57,6 +67,27 @@ pub(super) fn has(named: Named, word: &Word, negated: bool) -> Result<Option<Row
     Ok(of_text(row, text, shape, negated))
 }
 
+/// The number after the last that a field can have.
+fn end_of(field: Field) -> i128 {
+    match field {
+        Field::SyscallNumber => i128::from(N_NUMBERS),
+        // The kernel's user ids have 32 bits.
+        _ => 1 << 32,
+    }
+}
+
+fn of_numbers(mut row: Row, field: Field, numbers: Numbers, negated: bool) -> Row {
+    let numbers = if negated { numbers.not() } else { numbers };
+    match field {
+        Field::SyscallNumber => {
+            row.calls = numbers;
+            row.names_calls = !negated;
+        }
+        _ => row.users = numbers,
+    }
+    row
+}
+
 /// The rows of `process.user.id >= word`, or of what is not so.
 pub(super) fn compare(
     named: Named,
@@ -65,7 +96,7 @@ pub(super) fn compare(
     span: Span,
     negated: bool,
 ) -> Result<Option<Row>, QueryError> {
-    if named.field != Field::ProcessUserId {
+    if !matches!(named.field, Field::ProcessUserId | Field::SyscallNumber) {
         return Err(undecided(named));
     }
     let number = predicate::number(named.field, word)?;
@@ -75,22 +106,19 @@ pub(super) fn compare(
         Comparison::Greater => (number + 1, i128::MAX),
         Comparison::AtLeast => (number, i128::MAX),
     };
-    // The kernel's user ids have 32 bits.
-    const END: i128 = 1 << 32;
-    let (first, end) = (first.clamp(0, END), end.clamp(0, END));
+    let last = end_of(named.field);
+    let (first, end) = (first.clamp(0, last), end.clamp(0, last));
     let range = |first: i128, end: i128| (first..end.max(first)).filter_map(|n| u64::try_from(n).ok());
     let n_within = (end - first).max(0);
-    let users = if n_within <= MAX_USER_RANGE {
+    let numbers = if n_within <= MAX_RANGE || named.field == Field::SyscallNumber {
         Numbers::these(range(first, end))
-    } else if END - n_within <= MAX_USER_RANGE {
-        Numbers::all_but(range(0, first).chain(range(end, END)))
+    } else if last - n_within <= MAX_RANGE {
+        Numbers::all_but(range(0, first).chain(range(end, last)))
     } else {
         return Err(QueryError::new(span, format!("a range of {n_within} user ids"))
-            .expected(format!("one of at most {MAX_USER_RANGE}, or of all but so many")));
+            .expected(format!("one of at most {MAX_RANGE}, or of all but so many")));
     };
-    let mut row = Row::everything();
-    row.users = if negated { users.not() } else { users };
-    Ok(Some(row))
+    Ok(Some(of_numbers(Row::everything(), named.field, numbers, negated)))
 }
 
 fn of_text(mut row: Row, text: Text, shape: Shape, negated: bool) -> Option<Row> {

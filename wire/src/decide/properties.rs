@@ -108,16 +108,18 @@ fn what_is_shipped_anyway_takes_none() {
 fn what_never_matches_is_refused() {
     check(
         "event.action:connect and file.path:/etc/*",
-        expect!["column 26: no event of network.connect has file.path, so it never matches"],
+        expect!["column 26: no event of network.connect, syscall.connect has file.path, so it never matches"],
     );
     check(
         "event.action:(exec or exit) and file.path:/etc/*",
-        expect!["column 33: no event of process.exec, process.exit has file.path, so it never matches"],
+        expect![
+            "column 33: no event of process.exec, process.exit, syscall.exit has file.path, so it never matches"
+        ],
     );
     check(
         "event.action:(close or accept) and process.user.id:0 and file.target_path:*.so",
         expect![
-            "column 58: no event of network.accept, network.close has file.target_path, so it never matches"
+            "column 58: no event of network.accept, network.close, syscall.accept, syscall.close has file.target_path, so it never matches"
         ],
     );
     check(
@@ -128,7 +130,7 @@ fn what_never_matches_is_refused() {
     );
     check(
         "event.action:chmod and file.access:write",
-        expect!["column 24: no event of file.chmod has file.access, so it never matches"],
+        expect!["column 24: no event of file.chmod, syscall.chmod has file.access, so it never matches"],
     );
     check(
         "event.action:opne",
@@ -157,6 +159,114 @@ fn what_never_matches_is_refused() {
 }
 
 #[test]
+fn system_calls_are_asked_for_by_name_or_number() {
+    check(
+        "event.category:syscall and event.action:(keyctl or add_key)",
+        expect!["syscall.add_key, syscall.keyctl"],
+    );
+    check(
+        "event.action:keyctl and process.user.id:0",
+        expect!["syscall.keyctl; process.user.id: 1 looked up"],
+    );
+    check("event.category:syscall and event.action:connect", expect!["syscall.connect"]);
+    check(
+        "event.action:sched_*",
+        expect![
+            "column 1: only system calls are left of what it asks for, expected event.category:syscall beside it, if those are meant"
+        ],
+    );
+    check(
+        "event.category:syscall and event.action:io_uring_*",
+        expect!["syscall.io_uring_enter, syscall.io_uring_register, syscall.io_uring_setup"],
+    );
+    check("syscall.number:250", expect!["system calls; syscall.number: 1 looked up"]);
+    check(
+        "event.category:syscall and syscall.number >= 460 and process.executable:/usr/bin/*",
+        expect!["system calls; syscall.number: 52 looked up; process.executable: 1 looked up"],
+    );
+    check(
+        "event.category:network or event.category:syscall and event.action:keyctl",
+        expect!["network.connect, network.accept, network.serve, network.close and 5 more"],
+    );
+}
+
+#[test]
+fn what_names_no_system_call_brings_none() {
+    let has_calls =
+        |text: &str| decide(text).unwrap().rows.iter().any(|row| row.kinds.iter().any(Kind::is_call));
+    for text in [
+        "",
+        "*",
+        "process.name:x",
+        "event.action:connect",
+        "event.action:*",
+        "not event.category:syscall",
+        "not event.action:keyctl",
+        "not syscall.number:250",
+        "event.category:s*",
+        "process.user.id:0 or event.action:open",
+    ] {
+        assert!(!has_calls(text), "{text}");
+    }
+    check(
+        "event.category:syscall",
+        expect![
+            "column 1: it asks for 983 system calls, expected at most 64, named by event.action or syscall.number"
+        ],
+    );
+    check(
+        "event.category:syscall and process.name:x",
+        expect![
+            "column 1: it asks for 983 system calls, expected at most 64, named by event.action or syscall.number"
+        ],
+    );
+    check(
+        "event.category:(file or syscall)",
+        expect![
+            "column 1: it asks for 983 system calls, expected at most 64, named by event.action or syscall.number"
+        ],
+    );
+    check(
+        "event.category:syscall and not event.action:keyctl",
+        expect![
+            "column 1: it asks for 982 system calls, expected at most 64, named by event.action or syscall.number"
+        ],
+    );
+    check(
+        "syscall.number:*",
+        expect![
+            "column 1: it asks for 983 system calls, expected at most 64, named by event.action or syscall.number"
+        ],
+    );
+    check(
+        "syscall.number < 100",
+        expect![
+            "column 1: it asks for 100 system calls, expected at most 64, named by event.action or syscall.number"
+        ],
+    );
+    check(
+        "syscall.number:512",
+        expect!["column 16: no system call has the number 512, expected a number below 512"],
+    );
+    check(
+        "event.action:keyctl and file.path:/etc/*",
+        expect!["column 25: no event of syscall.keyctl has file.path, so it never matches"],
+    );
+    check(
+        "event.action:keyctl and syscall.result:0",
+        expect![
+            "column 25: syscall.result is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access, syscall.number"
+        ],
+    );
+    check(
+        "event.action:open and not event.category:file",
+        expect![
+            "column 1: only system calls are left of what it asks for, expected event.category:syscall beside it, if those are meant"
+        ],
+    );
+}
+
+#[test]
 fn what_the_kernel_cannot_decide_is_refused() {
     check(
         "é or event.action:open and process.args:-v",
@@ -167,13 +277,13 @@ fn what_the_kernel_cannot_decide_is_refused() {
     check(
         "event.action:open and host.name:web-1",
         expect![
-            "column 23: host.name is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access"
+            "column 23: host.name is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access, syscall.number"
         ],
     );
     check(
         "event.action:connect and destination.port:22",
         expect![
-            "column 26: destination.port is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access"
+            "column 26: destination.port is not known where the kernel decides, expected one of event.category, event.action, process.user.id, process.executable, process.name, file.path, file.target_path, file.access, syscall.number"
         ],
     );
     check(
@@ -310,8 +420,13 @@ fn matches(row: &Row, kind: Kind, event: &FlatEvent) -> bool {
         }
         _ => 0,
     };
-    row.kinds.contains(&kind)
+    let call = match event.row.get(Field::SyscallNumber) {
+        Some(Value::Uint(number)) => row.calls.accepts(*number),
+        _ => row.calls.accepts_absent(),
+    };
+    row.kinds.contains(kind)
         && user
+        && call
         && row.access.accepts(access)
         && Text::ALL.iter().all(|which| accepts(row.text(*which), text(*which).as_deref()))
         && row
@@ -357,6 +472,12 @@ fn literal() -> impl Strategy<Value = String> {
         "process.user.id > 0",
         "process.user.id <= 2",
         "process.user.id:*",
+        "event.category:syscall",
+        "event.action:(open or keyctl)",
+        "event.action:keyctl",
+        "syscall.number:(1 or 2)",
+        "syscall.number > 1",
+        "syscall.number:*",
     ]);
     prop_oneof![
         6 => (texts, list).prop_map(|(field, list)| format!("{field}:({list})")),
@@ -380,7 +501,9 @@ fn event() -> impl Strategy<Value = (&'static KindInfo, FlatEvent)> {
         let piece = prop_oneof![6 => "/[ab]{0,2}", 1 => (248..258usize).prop_map(|n| "a".repeat(n))];
         prop::collection::vec(piece, 1..4).prop_map(|pieces| Bytes::from(format!("/{}", pieces.concat())))
     };
-    let kinds: Vec<&KindInfo> = Kind::known().collect();
+    let calls = ["keyctl", "open", "connect", "syscall_499"];
+    let is_tried = |info: &&KindInfo| !info.kind.is_call() || calls.contains(&info.action);
+    let kinds: Vec<&KindInfo> = Kind::known().filter(is_tried).collect();
     let access = prop::sample::subsequence(ACCESS.to_vec(), 0..=3);
     let parts = (
         prop::sample::select(kinds),
@@ -389,8 +512,9 @@ fn event() -> impl Strategy<Value = (&'static KindInfo, FlatEvent)> {
         prop::option::weighted(0.8, path()),
         prop::option::weighted(0.8, 0u64..4),
         access,
+        0u64..4,
     );
-    parts.prop_map(|(info, executable, path, target, user, access)| {
+    parts.prop_map(|(info, executable, path, target, user, access, number)| {
         let mut event = FlatEvent::default();
         let mut set = |field: Field, value: Option<Value>| {
             if let Some(value) = value.filter(|_| kinds::may_have(info.kind, field)) {
@@ -408,6 +532,7 @@ fn event() -> impl Strategy<Value = (&'static KindInfo, FlatEvent)> {
         set(Field::FilePath, path.map(Value::Keyword));
         set(Field::FileTargetPath, target.map(Value::Keyword));
         set(Field::ProcessUserId, user.map(Value::Uint));
+        set(Field::SyscallNumber, Some(Value::Uint(number)));
         let access: Vec<Bytes> = access.iter().map(|name| Bytes::from_static(name.as_bytes())).collect();
         set(Field::FileAccess, (!access.is_empty()).then_some(Value::List(access)));
         (info, event)
@@ -432,6 +557,11 @@ proptest! {
             match &decided {
                 Ok(decision) if !is_always_shipped(info.kind) => {
                     let found = decision.rows.iter().any(|row| matches(row, info.kind, event));
+                    let says_so = ["syscall", "keyctl"].iter().any(|word| text.contains(word));
+                    if info.kind.is_call() {
+                        prop_assert!(!found || (expected && says_so), "{} {:?} {:?}", text, event, decision.rows);
+                        continue;
+                    }
                     prop_assert_eq!(found, expected, "{} {:?} {:?}", text, event, decision.rows);
                 }
                 Ok(_) => {}
@@ -443,13 +573,29 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(cases())]
+
+    /// What says that it is about system calls matches just those that the query matches, or is refused.
+    #[test]
+    fn calls_match_where_they_are_asked_for(text in query(), events in prop::collection::vec(event(), 1..12)) {
+        let text = format!("event.category:syscall and ({text})");
+        let predicate = Predicate::parse(&text, &Options::default()).unwrap();
+        let Ok(decision) = decide(&text) else { return Ok(()) };
+        for (info, event) in &events {
+            let found = decision.rows.iter().any(|row| matches(row, info.kind, event));
+            prop_assert_eq!(found, predicate.matches(event), "{} {:?} {:?}", text, event, decision.rows);
+        }
+    }
+}
+
+proptest! {
     #[test]
     fn bounds_are_kept(text in query()) {
         if let Ok(decision) = decide(&text) {
             prop_assert!(decision.rows.len() <= MAX_ROWS);
             for row in &decision.rows {
                 prop_assert!(row.checks.len() <= MAX_CHECKS);
-                prop_assert!(row.kinds.iter().all(|kind| !is_always_shipped(*kind)));
+                prop_assert!(row.kinds.iter().all(|kind| !is_always_shipped(kind)));
                 for Check { pattern, .. } in &row.checks {
                     prop_assert!((1..=MAX_PIECES).contains(&pattern.pieces.len()));
                     prop_assert!(pattern.n_bytes() <= MAX_PATTERN_BYTES);

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use super::access::Accesses;
-use super::kinds;
+use super::kinds::{self, Kinds};
 use super::numbers::Numbers;
 use super::pattern::{Check, Text};
 use super::texts::Texts;
-use crate::event::Kind;
 use crate::field::Field;
 
 /// What of an event has to be so, all of it.
@@ -23,15 +22,20 @@ pub struct Row {
     pub users: Numbers,
     /// `file.access`.
     pub access: Accesses,
-    /// What happened.
-    pub kinds: BTreeSet<Kind>,
+    /// `syscall.number`.
+    pub calls: Numbers,
+    /// What happened. Of system calls only such as are asked for.
+    pub kinds: Kinds,
+    /// Whether it says that it asks for system calls.
+    pub(super) names_calls: bool,
 }
 
 /// One of the sets that a row is made of, taken out of it.
 #[derive(Clone, Debug)]
 enum Set {
-    Kinds(BTreeSet<Kind>),
+    Kinds(Kinds),
     Users(Numbers),
+    Calls(Numbers),
     Access(Accesses),
     Text(Text, Texts),
 }
@@ -41,6 +45,7 @@ enum Set {
 enum Part {
     Kinds,
     Users,
+    Calls,
     Access,
     Text(Text),
 }
@@ -49,8 +54,10 @@ impl Row {
     /// Every event.
     pub(super) fn everything() -> Self {
         Self {
-            kinds: kinds::known().collect(),
+            kinds: Kinds::known(),
+            names_calls: false,
             users: Numbers::ANYTHING,
+            calls: Numbers::ANYTHING,
             access: Accesses::ANYTHING,
             texts: [Texts::ANYTHING; 3],
             checks: BTreeSet::new(),
@@ -79,8 +86,10 @@ impl Row {
     /// What matches both; `None` if nothing can.
     pub(super) fn and(&self, other: &Self) -> Option<Self> {
         let mut row = Self {
-            kinds: &self.kinds & &other.kinds,
+            kinds: self.kinds.and(&other.kinds),
+            names_calls: self.names_calls || other.names_calls,
             users: self.users.and(&other.users),
+            calls: self.calls.and(&other.calls),
             access: self.access.and(other.access),
             texts: Text::ALL.map(|text| self.text(text).and(other.text(text))),
             checks: self.checks.clone(),
@@ -90,9 +99,9 @@ impl Row {
     }
 
     /// The kinds of event that have all that is asked for.
-    pub(super) fn possible(&self) -> impl Iterator<Item = Kind> {
-        let asked = || self.asked();
-        self.kinds.iter().copied().filter(move |kind| asked().all(|field| kinds::may_have(*kind, field)))
+    pub(super) fn possible(&self) -> Kinds {
+        let asked: Vec<Field> = self.asked().collect();
+        self.kinds.iter().filter(|kind| asked.iter().all(|field| kinds::may_have(*kind, *field))).collect()
     }
 
     /// The fields that an event must have to match.
@@ -105,6 +114,7 @@ impl Row {
         let texts = texts.into_iter().map(|(field, text)| (field, self.text(text).accepts_absent()));
         let numbers = [
             (Field::ProcessUserId, self.users.accepts_absent()),
+            (Field::SyscallNumber, self.calls.accepts_absent()),
             (Field::FileAccess, self.access.accepts(0)),
         ];
         texts.chain(numbers).filter(|(_, accepts_absent)| !accepts_absent).map(|(field, _)| field)
@@ -112,7 +122,8 @@ impl Row {
 
     /// How many entries its sets take.
     pub(super) fn n_entries(&self) -> usize {
-        self.users.values().len() + self.texts.iter().map(|texts| texts.entries().len()).sum::<usize>() + 1
+        let n_numbers = self.users.values().len() + self.calls.values().len();
+        n_numbers + self.texts.iter().map(|texts| texts.entries().len()).sum::<usize>() + 1
     }
 
     fn is_dead(&self) -> bool {
@@ -120,6 +131,7 @@ impl Row {
             |check: &Check| self.checks.contains(&Check { negated: !check.negated, ..check.clone() });
         self.kinds.is_empty()
             || self.users.is_empty()
+            || self.calls.is_empty()
             || self.access.is_empty()
             || self.texts.iter().any(Texts::is_empty)
             || self.checks.iter().any(twisted)
@@ -130,6 +142,7 @@ impl Row {
         match part {
             Part::Kinds => Set::Kinds(mem::take(&mut self.kinds)),
             Part::Users => Set::Users(mem::replace(&mut self.users, Numbers::ANYTHING)),
+            Part::Calls => Set::Calls(mem::replace(&mut self.calls, Numbers::ANYTHING)),
             Part::Access => Set::Access(mem::replace(&mut self.access, Accesses::ANYTHING)),
             Part::Text(text) => Set::Text(text, mem::replace(self.text_mut(text), Texts::ANYTHING)),
         }
@@ -139,6 +152,7 @@ impl Row {
         match set {
             Set::Kinds(kinds) => self.kinds = kinds,
             Set::Users(users) => self.users = users,
+            Set::Calls(calls) => self.calls = calls,
             Set::Access(access) => self.access = access,
             Set::Text(text, texts) => *self.text_mut(text) = texts,
         }
@@ -149,11 +163,9 @@ impl Set {
     /// What is in either; both are of the same part.
     fn or(self, other: Self) -> Self {
         match (self, other) {
-            (Set::Kinds(mut kinds), Set::Kinds(more)) => {
-                kinds.extend(more);
-                Set::Kinds(kinds)
-            }
+            (Set::Kinds(kinds), Set::Kinds(more)) => Set::Kinds(kinds.or(&more)),
             (Set::Users(users), Set::Users(more)) => Set::Users(users.or(&more)),
+            (Set::Calls(calls), Set::Calls(more)) => Set::Calls(calls.or(&more)),
             (Set::Access(access), Set::Access(more)) => Set::Access(access.or(more)),
             (Set::Text(text, texts), Set::Text(_, more)) => Set::Text(text, texts.or(&more)),
             (set, _) => set,
@@ -163,11 +175,12 @@ impl Set {
 
 /// Fewer rows that match the same: those that differ in one set only become one.
 pub(super) fn merge(mut rows: Vec<Row>) -> Vec<Row> {
-    const PARTS: [Part; 6] = [
+    const PARTS: [Part; 7] = [
         Part::Text(Text::Path),
         Part::Text(Text::Target),
         Part::Text(Text::Executable),
         Part::Users,
+        Part::Calls,
         Part::Access,
         Part::Kinds,
     ];

@@ -1,13 +1,12 @@
 //! A row as people see it when a collection is checked.
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::access::{ACCESS, Accesses};
+use super::kinds::Kinds;
 use super::pattern::{Pattern, Text};
 use super::row::Row;
 use super::{Numbers, Texts};
-use crate::event::Kind;
 
 /// How many kinds are named.
 const SHOWN: usize = 4;
@@ -21,6 +20,9 @@ impl Display for Row {
         }
         if self.users != Numbers::ANYTHING {
             write!(f, "; process.user.id: {}", of(self.users.values().len(), self.users.accepts_others()))?;
+        }
+        if self.calls != Numbers::ANYTHING {
+            write!(f, "; syscall.number: {}", of(self.calls.values().len(), self.calls.accepts_others()))?;
         }
         for text in Text::ALL {
             let texts = self.text(text);
@@ -59,9 +61,12 @@ impl Display for Pattern {
 }
 
 /// The names of kinds, or some of them.
-pub(super) fn named(kinds: &BTreeSet<Kind>) -> String {
+pub(super) fn named(kinds: &Kinds) -> String {
     let mut names: Vec<String> = Vec::new();
-    for name in kinds.iter().map(ToString::to_string) {
+    let is_any_call = kinds.and(&Kinds::calls()) == Kinds::calls();
+    let shown = if is_any_call { kinds.without(&Kinds::calls()) } else { *kinds };
+    let calls = is_any_call.then(|| "system calls".to_owned());
+    for name in shown.iter().map(|kind| kind.to_string()).chain(calls) {
         // Some kinds differ in more than their action.
         if !names.contains(&name) {
             names.push(name);
