@@ -16,6 +16,7 @@ pub(crate) mod kernel;
 pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod sensor;
+pub(crate) mod syscall;
 
 /// The tables, each with its `event.category`.
 pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
@@ -45,6 +46,7 @@ pub(crate) const TABLES: &[(&str, &[Scenario])] = &[
     ("network", network::blind::SCENARIOS),
     ("dns", dns::SCENARIOS),
     ("dns", dns::odd::SCENARIOS),
+    ("syscall", syscall::SCENARIOS),
     ("sensor", sensor::SCENARIOS),
 ];
 

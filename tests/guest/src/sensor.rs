@@ -21,8 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Where the BPF file system is.
 const PINS: &str = "/sys/fs/bpf/vedette";
 
-/// What it ships: of files only those that scenarios watch.
-const COLLECTION: &str = "event.category:(process or network or dns or kernel or container or escape)\nfile.path:*/vedette-guest-*/watched*\n";
+/// What it ships: of files only those that scenarios watch, of system calls those that one of them makes.
+const COLLECTION: &str = "\
+event.category:(process or network or dns or kernel or container or escape)
+file.path:*/vedette-guest-*/watched*
+event.category:syscall and event.action:(ioprio_get or syscall_499)
+syscall.number:136 and not process.executable:/nowhere/*
+event.action:timer_getoverrun and process.user.id:65534
+event.action:getpmsg and process.executable:/nowhere/*
+";
 
 /// How to start it.
 #[derive(Clone, Debug)]

@@ -463,6 +463,13 @@ fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     Ok(owned(found as i32))
 }
 
+/// A system call with all of its registers given.
+pub(crate) fn call(number: c_long, given: [c_long; 6]) -> io::Result<c_long> {
+    let [a, b, c, d, e, f] = given;
+    // SAFETY: those that are made so take numbers, and a null pointer where they write.
+    checked(unsafe { libc::syscall(number, a, b, c, d, e, f) })
+}
+
 /// What a 32-bit system call is given.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
