@@ -14,6 +14,7 @@ pub(super) fn details(event: &Value) -> String {
         "kernel" => kernel(event),
         "escape" => escape(event),
         "container" => container(event),
+        "syscall" => call(event),
         "sensor" => either(event, &["sensor.reason", "sensor.version"]),
         _ => String::new(),
     };
@@ -126,6 +127,12 @@ fn escape(event: &Value) -> String {
     }
 }
 
+/// What it was given and what it returned, as a call is written; what it failed with is told beside it.
+fn call(event: &Value) -> String {
+    let (action, args) = (text(event, "event.action"), text(event, "syscall.args").replace(',', ", "));
+    format!("{action}({args}) = {}", text(event, "syscall.result"))
+}
+
 /// Which container, by name and image where they are known, and how it ended.
 fn container(event: &Value) -> String {
     let mut told = either(event, &["container.name", "kubernetes.pod.name", "container.id"]);
@@ -221,6 +228,16 @@ mod tests {
             "example.org A (7 times): NXDOMAIN",
         );
         check(event("failure", json!({})), "[::1]:53: failure");
+    }
+
+    #[test]
+    fn a_system_call_is_told_as_it_is_written() {
+        let call = json!({"number": 252, "args": ["99", "0"], "result": -22});
+        let event = json!({"category": "syscall", "action": "ioprio_get", "outcome": "failure"});
+        check(
+            json!({"event": event, "error": {"code": "EINVAL"}, "syscall": call}),
+            "ioprio_get(99, 0) = -22: EINVAL",
+        );
     }
 
     #[test]
