@@ -33,7 +33,8 @@ static __always_inline int call__returned(struct pt_regs *regs, long ret)
 	if (compat)
 		index += SYSCALL_NUMBERS;
 	kind = bpf_map_lookup_elem(&match_calls, &index);
-	if (!kind || !*kind || !filter__wants_this())
+	/* Nothing of what the sensor does to see whether it is told depends on these. */
+	if (!kind || !*kind || !filter__accepts(task__current()))
 		return 0;
 	s = scratch__claim(&scratch_slot);
 	if (!s) {

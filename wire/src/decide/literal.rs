@@ -53,7 +53,8 @@ pub(super) fn has(named: Named, word: &Word, negated: bool) -> Result<Option<Row
                     Numbers::these(u64::try_from(number).ok().filter(|n| i128::from(*n) < end_of(field)))
                 }
             };
-            return Ok(Some(of_numbers(row, field, numbers, negated)));
+            row = of_numbers(row, field, numbers, negated);
+            return Ok((!row.is_dead()).then_some(row));
         }
         _ => {}
     }
@@ -118,7 +119,8 @@ pub(super) fn compare(
         return Err(QueryError::new(span, format!("a range of {n_within} user ids"))
             .expected(format!("one of at most {MAX_RANGE}, or of all but so many")));
     };
-    Ok(Some(of_numbers(Row::everything(), named.field, numbers, negated)))
+    let row = of_numbers(Row::everything(), named.field, numbers, negated);
+    Ok((!row.is_dead()).then_some(row))
 }
 
 fn of_text(mut row: Row, text: Text, shape: Shape, negated: bool) -> Option<Row> {

@@ -249,6 +249,12 @@ fn what_names_no_system_call_brings_none() {
         expect!["column 16: no system call has the number 512, expected a number below 512"],
     );
     check(
+        "syscall.number > 511",
+        expect![
+            "column 1: its conditions exclude one another, or no event has such a value, so it never matches"
+        ],
+    );
+    check(
         "event.action:keyctl and file.path:/etc/*",
         expect!["column 25: no event of syscall.keyctl has file.path, so it never matches"],
     );

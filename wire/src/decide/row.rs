@@ -126,7 +126,8 @@ impl Row {
         n_numbers + self.texts.iter().map(|texts| texts.entries().len()).sum::<usize>() + 1
     }
 
-    fn is_dead(&self) -> bool {
+    /// Whether nothing can match.
+    pub(super) fn is_dead(&self) -> bool {
         let twisted =
             |check: &Check| self.checks.contains(&Check { negated: !check.negated, ..check.clone() });
         self.kinds.is_empty()
