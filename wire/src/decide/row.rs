@@ -33,7 +33,7 @@ pub struct Row {
 /// One of the sets that a row is made of, taken out of it.
 #[derive(Clone, Debug)]
 enum Set {
-    Kinds(Kinds),
+    Kinds(Box<Kinds>),
     Users(Numbers),
     Calls(Numbers),
     Access(Accesses),
@@ -141,7 +141,7 @@ impl Row {
     /// Takes one set out, and leaves in its place what is the same for all rows.
     fn take(&mut self, part: Part) -> Set {
         match part {
-            Part::Kinds => Set::Kinds(mem::take(&mut self.kinds)),
+            Part::Kinds => Set::Kinds(Box::new(mem::take(&mut self.kinds))),
             Part::Users => Set::Users(mem::replace(&mut self.users, Numbers::ANYTHING)),
             Part::Calls => Set::Calls(mem::replace(&mut self.calls, Numbers::ANYTHING)),
             Part::Access => Set::Access(mem::replace(&mut self.access, Accesses::ANYTHING)),
@@ -151,7 +151,7 @@ impl Row {
 
     fn put(&mut self, set: Set) {
         match set {
-            Set::Kinds(kinds) => self.kinds = kinds,
+            Set::Kinds(kinds) => self.kinds = *kinds,
             Set::Users(users) => self.users = users,
             Set::Calls(calls) => self.calls = calls,
             Set::Access(access) => self.access = access,
@@ -164,7 +164,7 @@ impl Set {
     /// What is in either; both are of the same part.
     fn or(self, other: Self) -> Self {
         match (self, other) {
-            (Set::Kinds(kinds), Set::Kinds(more)) => Set::Kinds(kinds.or(&more)),
+            (Set::Kinds(kinds), Set::Kinds(more)) => Set::Kinds(Box::new(kinds.or(&more))),
             (Set::Users(users), Set::Users(more)) => Set::Users(users.or(&more)),
             (Set::Calls(calls), Set::Calls(more)) => Set::Calls(calls.or(&more)),
             (Set::Access(access), Set::Access(more)) => Set::Access(access.or(more)),
