@@ -28,7 +28,7 @@ static __always_inline int call__returned(struct pt_regs *regs, long ret)
 	struct event_call *record;
 	struct scratch *s;
 
-	if (number >= SYSCALL_NUMBERS)
+	if (number >= SYSCALL_NUMBERS || compat__is_foreign())
 		return 0;
 	if (compat)
 		index += SYSCALL_NUMBERS;

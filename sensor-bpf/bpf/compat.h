@@ -169,6 +169,12 @@ static __always_inline bool compat__is_compat(void)
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
 }
 
+/* Whether its number is one of a table that is not known here. */
+static __always_inline bool compat__is_foreign(void)
+{
+	return false;
+}
+
 static __always_inline u64 compat__argument(struct pt_regs *regs, bool compat, u32 n)
 {
 	switch (n) {
@@ -192,10 +198,27 @@ static __always_inline u32 compat__number(struct pt_regs *regs)
 	return regs->syscallno;
 }
 
-/* 32-bit programs on arm64 are not looked at. */
 static __always_inline bool compat__is_compat(void)
 {
 	return false;
+}
+
+#define TIF_32BIT (1UL << 22)
+
+struct thread_info___arm64 {
+	unsigned long flags;
+} __attribute__((preserve_access_index));
+
+struct task_struct___arm64 {
+	struct thread_info___arm64 thread_info;
+} __attribute__((preserve_access_index));
+
+/* 32-bit programs on arm64 have a table of their own, and are not looked at. */
+static __always_inline bool compat__is_foreign(void)
+{
+	struct task_struct___arm64 *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, thread_info.flags) & TIF_32BIT;
 }
 
 static __always_inline u64 compat__argument(struct pt_regs *regs, bool compat, u32 n)

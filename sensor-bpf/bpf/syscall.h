@@ -350,7 +350,7 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	u32 index = compat__number(regs);
 	struct syscall_shape *shape;
 
-	if (index >= SYSCALL_NUMBERS)
+	if (index >= SYSCALL_NUMBERS || compat__is_foreign())
 		return 0;
 	if (compat)
 		index += SYSCALL_NUMBERS;
