@@ -9,6 +9,7 @@
 //! - [`sight`]: what can be seen, and the ways to see it, best first; [`hook`]: one program and its place.
 //! - `plan`: what is loaded; `loader`, `install`: how it comes into the kernel; `doors`: what stays while it is replaced;
 //!   `pins`: the folder; `host`: what the machine must offer.
+//! - [`Counting`]: how often programs run, and how long they take.
 //! - [`cgroup`]: which hierarchy is read, and which subtree a sensor is confined to.
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ mod objects;
 mod pins;
 mod plan;
 mod rings;
+mod runs;
 mod seed;
 pub mod sight;
 mod state;
@@ -47,6 +49,7 @@ pub use filter::Filter;
 pub use host::{KernelVersion, host_namespaces, kernel_version};
 pub use inspect::Harm;
 pub use rings::Earlier;
+pub use runs::{Counting, Runs};
 pub use seed::OwnedImage;
 pub use trial::{Need, Trial, needs, try_sights};
 

@@ -97,6 +97,13 @@ pub enum ProbeError {
         #[source]
         source: std::io::Error,
     },
+    /// Runs of programs could not be counted.
+    #[error("the kernel does not count the runs of programs; that takes Linux 5.8 and root")]
+    Count {
+        /// Why.
+        #[source]
+        source: aya::programs::ProgramError,
+    },
     /// A pin could not be made.
     #[error("cannot pin {}", .path.display())]
     Pin {
