@@ -9,24 +9,25 @@ mod many;
 #[path = "host/tiny.rs"]
 mod tiny;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use many::Many;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use tests::bpftrace::{PROCESSES as TRACE, Trace};
 use tests::group::Group;
+use tests::loops::{execute, repeat};
 use tests::skip::{needs_root, skip};
-use tests::stack::{Stack, program};
+use tests::stack::Stack;
 use tests::usage::{cpu, rss_anon_kib};
 use tests::wait::until;
+use tests::watcher::Watcher;
 use tiny::Deed;
 
 /// The sensor's name on this host.
 const NAME: &str = "bench";
 const ROUNDS: usize = 5;
-const EXECS_A_ROUND: usize = 2_000;
+const EXECS_A_ROUND: u64 = 2_000;
 const RATES: [u64; 3] = [0, 1_000, 10_000];
 const RATE_SECONDS: u64 = 10;
 /// How many threads make the load: more than there are cores, as each waits for its child most of the time.
@@ -40,11 +41,9 @@ fn main() {
     }
     let group = Group::new("bench").unwrap();
     let stack = Stack::up(&["--no-sensor"]).unwrap();
-    let sensor_home = tempfile::tempdir_in("/var/tmp").unwrap();
-    enroll(&stack, sensor_home.path());
+    let host = Watcher::enroll(&stack, NAME, &group).unwrap();
     std::fs::write(group.path().join("cgroup.procs"), std::process::id().to_string()).unwrap();
 
-    let host = Host { home: sensor_home.path().to_owned(), group: group.path().to_owned() };
     let wanted = std::env::var("PARTS").unwrap_or_default();
     let wants = |part: &str| wanted.is_empty() || wanted.split_whitespace().any(|name| name == part);
     if wants("slow_down") {
@@ -61,77 +60,19 @@ fn main() {
     }
     let root = group.path().parent().unwrap().join("cgroup.procs");
     std::fs::write(root, std::process::id().to_string()).unwrap();
-    host.unload();
+    host.unload().unwrap();
 }
 
-struct Host {
-    home: PathBuf,
-    group: PathBuf,
-}
-
-fn enroll(stack: &Stack, home: &Path) {
-    let made = stack.json(&["enroll-token", "create", "--output", "json"]).unwrap();
-    let text = |name: &str| made[0][name].as_str().unwrap().to_owned();
-    let mut command = Command::new(program("vedette-sensor"));
-    command.args([
-        "enroll",
-        "--collector",
-        &format!("127.0.0.1:{}", stack.port()),
-        "--token",
-        &text("token"),
-    ]);
-    command.args(["--ca-sha256", &text("ca_sha256"), "--name", NAME, "--home"]).arg(home);
-    assert!(command.status().unwrap().success());
-}
-
-impl Host {
-    /// Starts the sensor, outside of the group that it watches.
-    fn sensor(&self) -> Child {
-        let outside = self.group.parent().unwrap().join("cgroup.procs");
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(r#"echo $$ > "$0" && exec "$@""#).arg(outside).arg(program("vedette-sensor"));
-        command.args(["run", "--name", NAME, "--home"]).arg(&self.home).arg("--cgroup").arg(&self.group);
-        let path = self.home.join("run.log");
-        let log = std::fs::File::create(&path).unwrap();
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        until("the sensor reports", Duration::from_secs(20), || {
-            std::fs::read_to_string(&path).unwrap().contains("session with").then_some(())
-        });
-        child
-    }
-
-    fn stop(&self, mut sensor: Child) {
-        kill(Pid::from_raw(sensor.id() as i32), Signal::SIGTERM).unwrap();
-        sensor.wait().unwrap();
-        self.unload();
-    }
-
-    fn unload(&self) {
-        let status = Command::new(program("vedette-sensor")).args(["unload", "--name", NAME]).status();
-        assert!(status.unwrap().success());
-    }
-}
-
-/// ns for each fork, exec and wait of /bin/true.
-fn exec_loop(n: usize) -> f64 {
-    let start = Instant::now();
-    for _ in 0..n {
-        assert!(Command::new("/bin/true").status().unwrap().success());
-    }
-    start.elapsed().as_nanos() as f64 / n as f64
-}
-
-fn slow_down(host: &Host) {
+fn slow_down(host: &Watcher) {
     let mut figures = [const { Vec::new() }; 3];
     exec_loop(EXECS_A_ROUND);
     for _ in 0..ROUNDS {
         figures[0].push(exec_loop(EXECS_A_ROUND));
-        let sensor = host.sensor();
+        let sensor = host.start(&[], &[]).unwrap();
         figures[1].push(exec_loop(EXECS_A_ROUND));
-        host.stop(sensor);
-        if let Some(bpftrace) = bpftrace() {
+        host.stop(sensor).unwrap();
+        if let Ok(_trace) = Trace::start(TRACE) {
             figures[2].push(exec_loop(EXECS_A_ROUND));
-            stop_bpftrace(bpftrace);
         }
     }
     let off = median(&mut figures[0]);
@@ -150,34 +91,12 @@ fn slow_down(host: &Host) {
     }
 }
 
-/// fork, exec with arguments, and exit, printed to nowhere.
-fn bpftrace() -> Option<Child> {
-    let trace = r#"
-        tracepoint:sched:sched_process_fork { printf("fork %d %d\n", args->parent_pid, args->child_pid); }
-        tracepoint:syscalls:sys_enter_execve { printf("exec %d %d %s ", pid, uid, str(args->filename)); join(args->argv); }
-        tracepoint:sched:sched_process_exec { printf("image %d %s\n", pid, str(args->filename)); }
-        tracepoint:sched:sched_process_exit { printf("exit %d\n", pid); }
-        BEGIN { printf("ready\n"); }"#;
-    let out = tempfile::NamedTempFile::new().unwrap();
-    let file = out.reopen().unwrap();
-    let child = Command::new("bpftrace")
-        .args(["-B", "line", "-e", trace])
-        .stdout(file)
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    until("bpftrace traces", Duration::from_secs(30), || {
-        std::fs::read_to_string(out.path()).unwrap().contains("ready").then_some(())
-    });
-    Some(child)
+/// ns for each fork, exec and wait of /bin/true.
+fn exec_loop(n: u64) -> f64 {
+    repeat(n, execute).took.as_nanos() as f64 / n as f64
 }
 
-fn stop_bpftrace(mut bpftrace: Child) {
-    let _ = kill(Pid::from_raw(bpftrace.id() as i32), Signal::SIGINT);
-    bpftrace.wait().unwrap();
-}
-
-fn load(host: &Host) {
+fn load(host: &Watcher) {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     let program = dir.path().join("tiny");
     tiny::write(&program, Deed::Exit).unwrap();
@@ -188,7 +107,7 @@ fn load(host: &Host) {
         "{:>14} {:>14} {:>10} {:>12} {:>14}",
         "asked execs/s", "done execs/s", "CPU", "µs an exec", "RssAnon KiB"
     );
-    let sensor = host.sensor();
+    let sensor = host.start(&[], &[]).unwrap();
     for rate in RATES {
         let (before, start) = (cpu(sensor.id()), Instant::now());
         let end = start + Duration::from_secs(RATE_SECONDS);
@@ -202,7 +121,7 @@ fn load(host: &Host) {
             rss_anon_kib(sensor.id())
         );
     }
-    host.stop(sensor);
+    host.stop(sensor).unwrap();
 }
 
 /// Runs the program at this rate until `end`; how often it ran. A thread's child is started by vfork, so that
@@ -228,8 +147,8 @@ fn paced(program: &Path, rate: u64, end: Instant) -> u64 {
     })
 }
 
-fn searchable(host: &Host, stack: &Stack) {
-    let sensor = host.sensor();
+fn searchable(host: &Watcher, stack: &Stack) {
+    let sensor = host.start(&[], &[]).unwrap();
     let mut took: Vec<f64> = (0..100)
         .map(|i| {
             let mark = format!("bench-mark-{i}");
@@ -245,12 +164,12 @@ fn searchable(host: &Host, stack: &Stack) {
     took.sort_by(f64::total_cmp);
     println!("\nexec to searchable (by `vedette search` every 50 ms, {} execs)", took.len());
     println!("p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms", took[49], took[98], took[99]);
-    host.stop(sensor);
+    host.stop(sensor).unwrap();
 }
 
 /// The sensor's memory while it knows many processes: that it saw start, and that it found at its own start.
-fn memory(host: &Host, stack: &Stack) {
-    let sensor = host.sensor();
+fn memory(host: &Watcher, stack: &Stack) {
+    let sensor = host.start(&[], &[]).unwrap();
     println!(
         "\nthe sensor's memory with {PROCESSES} processes of {PROCESSES} command lines alive: RssAnon KiB"
     );
@@ -258,7 +177,7 @@ fn memory(host: &Host, stack: &Stack) {
     let many = match Many::start(PROCESSES) {
         Ok(many) => many,
         Err(reason) => {
-            host.stop(sensor);
+            host.stop(sensor).unwrap();
             return skip("bench host memory", &reason);
         }
     };
@@ -267,12 +186,12 @@ fn memory(host: &Host, stack: &Stack) {
         (!stack.search(&last).unwrap().is_empty()).then_some(())
     });
     println!("{:<44} {:>8}", "when it has seen them start", settled(&sensor));
-    host.stop(sensor);
-    let sensor = host.sensor();
+    host.stop(sensor).unwrap();
+    let sensor = host.start(&[], &[]).unwrap();
     println!("{:<44} {:>8}", "when it found them at its own start", settled(&sensor));
     drop(many);
     println!("{:<44} {:>8}", "when they have ended", settled(&sensor));
-    host.stop(sensor);
+    host.stop(sensor).unwrap();
 }
 
 /// RssAnon a while after the last event, when batches are acknowledged and grace has passed.

@@ -5,13 +5,21 @@
 //! | [`stack`] | one running product: its home, its programs, its command line |
 //! | [`group`] | a control group of a scenario's own, so that its sensor sees nothing else |
 //! | [`load`] | many execs, and what became of them |
+//! | [`loops`] | deeds that are repeated while somebody measures |
+//! | [`pairs`] | what measurements in pairs say |
+//! | [`watcher`] | a sensor that is started and stopped as a measurement wants it |
+//! | [`bpftrace`] | bpftrace at work, to compare with |
 //! | [`usage`] | what running processes have used |
 //! | [`wait`] | waiting for a thing to become true |
 //! | [`skip`] | saying loudly that something cannot run here |
 
+pub mod bpftrace;
 pub mod group;
 pub mod load;
+pub mod loops;
+pub mod pairs;
 pub mod skip;
 pub mod stack;
 pub mod usage;
 pub mod wait;
+pub mod watcher;

@@ -2,12 +2,42 @@
 
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
+
 /// A tick of /proc's clock (USER_HZ, the same on every architecture).
 const TICK: Duration = Duration::from_millis(10);
 
 /// User and system time of a process so far, to 10 ms; zero for one that is gone.
 pub fn cpu(pid: u32) -> Duration {
     ticks(pid, &[UTIME, STIME])
+}
+
+/// User and system time of a process and its threads so far, to the ns; zero for one that is gone.
+pub fn cpu_exactly(pid: u32) -> Duration {
+    let Ok(pid) = i32::try_from(pid) else { return Duration::ZERO };
+    let now = clock_getcpuclockid(Pid::from_raw(pid)).and_then(ClockId::now);
+    now.map(Duration::from).unwrap_or_default()
+}
+
+/// User and system time of this thread so far.
+///
+/// # Panics
+/// When the kernel has no such clock, which it has since 2.6.12.
+pub fn own_thread() -> Duration {
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("threads have clocks").into()
+}
+
+/// User and system time of all children of this process that have ended and were waited for, and of theirs.
+///
+/// # Panics
+/// When the kernel does not say, which it always does.
+pub fn cpu_of_ended_children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("a process may ask about its children");
+    let time = |time: TimeVal| Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0));
+    time(usage.user_time()) + time(usage.system_time())
 }
 
 /// User and system time of a process and of its children, those that have ended (and were waited for) too.
@@ -49,6 +79,8 @@ mod tests {
             std::hint::black_box((0..1000).sum::<u64>());
         }
         assert!(cpu_with_children(std::process::id()) >= cpu(std::process::id()));
+        assert!(cpu_exactly(std::process::id()) >= own_thread() && own_thread() > Duration::ZERO);
+        assert_eq!(cpu_exactly(u32::MAX), Duration::ZERO);
         assert!(rss_anon_kib(std::process::id()) > 0);
         assert_eq!((cpu(u32::MAX), rss_anon_kib(u32::MAX)), (Duration::ZERO, 0));
     }
