@@ -12,6 +12,11 @@ bench_host()   {
     cargo bench --locked --quiet -p tests --features sample --bench host
 }
 
+bench_cost() {
+    programs
+    cargo bench --locked --quiet -p tests --features sample --bench cost
+}
+
 bench_uplink() {
     programs
     cargo bench --locked --quiet -p tests --features sample --bench uplink
@@ -21,7 +26,7 @@ bench_uplink() {
 programs() { cargo build --locked --quiet --profile bench -p vedette-collector -p vedette-sensor -p tests --features tests/sample; }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink search host)
+[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink search host cost)
 
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), Linux $(uname -r), $(date -u +%F)"
 for name in "${names[@]}"; do

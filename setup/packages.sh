@@ -35,7 +35,12 @@ EOF
 
 bench_needs() {
     test_needs
-    echo 'command:bpftrace  bpftrace'
+    cat <<'LIST'
+command:bpftrace  bpftrace
+command:redis-server  redis-server
+command:redis-benchmark  redis-tools
+file:/sbin/auditctl  auditd
+LIST
 }
 
 is_there() {
@@ -75,6 +80,16 @@ if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/
     echo "create_main_cluster = false" | "${run[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
     echo "packages: wrote create_main_cluster = false to /etc/postgresql-common/createcluster.conf"
 fi
+# Debian starts what it installs. These two are wanted as programs, not as services.
+services=()
+for service in redis-server auditd; do
+    [[ " ${missing[*]} " != *" $service "* ]] || services+=("$service")
+done
+if [ ${#services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${run[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+    "${run[@]}" chmod 755 /usr/sbin/policy-rc.d
+    trap '"${run[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+fi
 log=$(mktemp)
 if ! { "${run[@]}" apt-get update && "${run[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
@@ -83,3 +98,7 @@ if ! { "${run[@]}" apt-get update && "${run[@]}" env DEBIAN_FRONTEND=noninteract
     exit 1
 fi
 rm -f "$log"
+if [ ${#services[@]} -gt 0 ] && command -v systemctl >/dev/null; then
+    "${run[@]}" systemctl disable "${services[@]}" >/dev/null 2>&1 || true
+    echo "packages: ${services[*]} were installed as programs and are not started at boot"
+fi
