@@ -8,12 +8,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use tests::bpftrace::Trace;
 use tests::pairs::median;
-use tests::skip::skip;
 use vedette_sensor::probe::Runs;
 
-use super::kernel_time::{during, loaded, ns_a_run, total};
+use super::kernel_time::{during, loaded, total};
 use super::site::Site;
 use super::watch::{Watching, ledger};
 use super::worker::{self, Deed};
@@ -74,14 +72,7 @@ pub(crate) fn run(site: &Site) {
     println!(
         "\ndrop: {OPENS} opens by one process, by the kernel's own statistics; medians of {ROUNDS} rounds"
     );
-    let empty = empty();
-    match &empty {
-        Ok(ns) => {
-            println!("an empty program takes {ns:.0} ns a run: what measuring adds, taken off in `net`")
-        }
-        Err(error) => skip("bench cost drop empty", &format!("{error:#}; nothing is taken off")),
-    }
-    let empty = empty.unwrap_or(0.0);
+    let empty = site.empty_ns;
     let median_of = |values: Vec<f64>| median(&values).unwrap();
     let other = median_of((0..ROUNDS).map(|_| other_call(site).unwrap()).collect());
     println!(
@@ -189,17 +180,4 @@ fn opened(site: &Site, way: Way) -> anyhow::Result<PathBuf> {
     let path = folder.join("opened");
     std::fs::write(&path, "nothing")?;
     Ok(path)
-}
-
-/// ns that the statistics show of a program that does nothing.
-fn empty() -> anyhow::Result<f64> {
-    let known = loaded()?;
-    let trace = Trace::start("tracepoint:syscalls:sys_enter_openat { }")?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(worker::repeating(Deed::Open, OPENS, Path::new("/dev/null")));
-    let (worked, ran) = during(&known, || worker::finish(&mut command))?;
-    drop(trace);
-    worked?;
-    let runs = ran.iter().max_by_key(|runs| runs.n_runs);
-    runs.map(ns_a_run).ok_or_else(|| anyhow::anyhow!("no program of bpftrace's ran"))
 }

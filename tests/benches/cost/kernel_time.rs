@@ -1,9 +1,16 @@
 //! What the kernel's own statistics say of its programs while something happens.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use tests::bpftrace::Trace;
 use vedette_sensor::probe::{Counting, ProbeError, Runs};
+
+use super::worker::{self, Deed};
+
+const EMPTY_RUNS: u64 = 1_000_000;
 
 /// The programs that are loaded now.
 pub(crate) fn loaded() -> Result<BTreeSet<u32>, ProbeError> {
@@ -43,7 +50,25 @@ pub(crate) fn total(ran: &[Runs]) -> Duration {
     ran.iter().map(|runs| runs.time).sum()
 }
 
+/// ns of all of it, without what measuring adds to each run.
+pub(crate) fn net_ns(ran: &[Runs], empty_ns: f64) -> f64 {
+    ran.iter().map(|runs| (runs.time.as_nanos() as f64 - runs.n_runs as f64 * empty_ns).max(0.0)).sum()
+}
+
 /// ns of each run.
 pub(crate) fn ns_a_run(runs: &Runs) -> f64 {
     runs.time.as_nanos() as f64 / runs.n_runs.max(1) as f64
+}
+
+/// ns that the statistics show of a program that does nothing.
+pub(crate) fn empty_ns() -> anyhow::Result<f64> {
+    let known = loaded()?;
+    let trace = Trace::start("tracepoint:syscalls:sys_enter_openat { }")?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(worker::repeating(Deed::Open, EMPTY_RUNS, Path::new("/dev/null")));
+    let (worked, ran) = during(&known, || worker::finish(&mut command))?;
+    drop(trace);
+    worked?;
+    let runs = ran.iter().max_by_key(|runs| runs.n_runs);
+    runs.map(ns_a_run).ok_or_else(|| anyhow::anyhow!("no program of bpftrace's ran"))
 }

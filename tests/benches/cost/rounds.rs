@@ -50,7 +50,7 @@ pub(crate) fn run(site: &Site, workload: Workload, watches: &[Watch], n_rounds: 
             Measured { watch, figures, in_kernel, n_counted }
         })
         .collect();
-    table::print(workload, &all, start.elapsed());
+    table::print(workload, &all, site.empty_ns, start.elapsed());
 }
 
 /// Once more, while the kernel counts what its programs take: that is not free, so it is no part of the rounds.

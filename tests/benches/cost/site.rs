@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::group::Group;
+use tests::skip::skip;
 use tests::stack::Stack;
 use tests::watcher::Watcher;
+
+use super::kernel_time::empty_ns;
 
 /// The sensor's name on this host.
 const NAME: &str = "bench";
@@ -17,6 +20,8 @@ pub(crate) struct Site {
     pub(crate) watcher: Watcher,
     pub(crate) group: Group,
     pub(crate) stack: Stack,
+    /// What the kernel's statistics show of a program that does nothing, in ns: what measuring adds to each run.
+    pub(crate) empty_ns: f64,
     scratch: tempfile::TempDir,
 }
 
@@ -32,7 +37,14 @@ impl Site {
         let scratch = tempfile::tempdir_in("/var/tmp")?;
         std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755))?;
         std::fs::write(scratch.path().join("everything"), EVERYTHING)?;
-        Ok(Self { watcher, group, stack, scratch })
+        let empty_ns = empty_ns().unwrap_or_else(|error| {
+            skip("bench cost empty program", &format!("{error:#}; nothing is taken off the programs' times"));
+            0.0
+        });
+        println!(
+            "by the kernel's statistics a program that does nothing takes {empty_ns:.0} ns a run, taken off as `net`"
+        );
+        Ok(Self { watcher, group, stack, empty_ns, scratch })
     }
 
     /// A folder for what is made while measuring, that everybody may read.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tests::pairs::{interval, median};
 
-use super::kernel_time::{ns_a_run, total};
+use super::kernel_time::{net_ns, ns_a_run, total};
 use super::measure::Figure;
 use super::rounds::Measured;
 use super::watch::Watch;
@@ -23,7 +23,7 @@ struct Cost {
     more: f64,
 }
 
-pub(crate) fn print(workload: Workload, all: &[Measured], took: Duration) {
+pub(crate) fn print(workload: Workload, all: &[Measured], empty_ns: f64, took: Duration) {
     let (about, each) = workload.about();
     let n_rounds = all[0].figures.len();
     println!("\n{}: {about}; {n_rounds} pairs, in {:.0} s", workload.name(), took.as_secs_f64());
@@ -42,19 +42,19 @@ pub(crate) fn print(workload: Workload, all: &[Measured], took: Duration) {
         "lost"
     );
     for measured in all {
-        line(measured, &all[0]);
+        line(measured, &all[0], empty_ns);
     }
     println!(
         "lost: 1 - the median ratio to nothing; CPU: own + kernel, of one core; own: the watching processes; kernel: \
-         programs; more: what the workload takes more, kernel included; all: own + more; each for one {each}"
+         programs, net; more: what the workload takes more, kernel included; all: own + more; each for one {each}"
     );
     aims(workload, all);
     for measured in all.iter().filter(|measured| measured.watch != Watch::Auditd) {
-        programs(measured, each);
+        programs(measured, each, empty_ns);
     }
 }
 
-fn line(measured: &Measured, nothing: &Measured) {
+fn line(measured: &Measured, nothing: &Measured, empty_ns: f64) {
     let figures = &measured.figures;
     let of = |value: fn(&Figure) -> f64| median(&figures.iter().map(value).collect::<Vec<_>>()).unwrap();
     let per_second = of(|figure| figure.per_second);
@@ -67,7 +67,7 @@ fn line(measured: &Measured, nothing: &Measured) {
         Some((low, high)) => format!("{low:.2} to {high:.2}"),
         None => "too few pairs".to_owned(),
     };
-    let kernel_us = kernel_us(measured);
+    let kernel_us = kernel_us(measured, empty_ns);
     let cpu = of(|figure| figure.own_share) + kernel_us * per_second / 1e6;
     let cost = cost(measured, nothing);
     // What audit does in the kernel is no program, and shows only in what the workload takes more.
@@ -100,8 +100,8 @@ fn cost(measured: &Measured, nothing: &Measured) -> Cost {
     Cost { own: median(&own).unwrap(), more: median(&more).unwrap() }
 }
 
-fn kernel_us(measured: &Measured) -> f64 {
-    total(&measured.in_kernel).as_secs_f64() * 1e6 / measured.n_counted.max(1) as f64
+fn kernel_us(measured: &Measured, empty_ns: f64) -> f64 {
+    net_ns(&measured.in_kernel, empty_ns) / 1e3 / measured.n_counted.max(1) as f64
 }
 
 fn aims(workload: Workload, all: &[Measured]) {
@@ -129,23 +129,38 @@ fn missed(kept: bool) -> &'static str {
     if kept { "" } else { ": MISSED" }
 }
 
-fn programs(measured: &Measured, each: &str) {
+fn programs(measured: &Measured, each: &str, empty_ns: f64) {
     if measured.in_kernel.is_empty() {
         return;
     }
     println!("programs in the kernel, {}:", measured.watch.name());
-    println!("    {:<18} {:>12} {:>10} {:>12}", "", format!("runs/{each}"), "ns/run", format!("ns/{each}"));
+    println!(
+        "    {:<18} {:>12} {:>10} {:>12} {:>9}",
+        "",
+        format!("runs/{each}"),
+        "ns/run",
+        format!("ns/{each}"),
+        "net"
+    );
     let n = measured.n_counted.max(1) as f64;
     for runs in measured.in_kernel.iter().take(PROGRAMS) {
         println!(
-            "    {:<18} {:>12.2} {:>10.0} {:>12.1}",
+            "    {:<18} {:>12.2} {:>10.0} {:>12.1} {:>9.1}",
             runs.name,
             runs.n_runs as f64 / n,
             ns_a_run(runs),
-            runs.time.as_nanos() as f64 / n
+            runs.time.as_nanos() as f64 / n,
+            net_ns(std::slice::from_ref(runs), empty_ns) / n
         );
     }
     let n_runs: u64 = measured.in_kernel.iter().map(|runs| runs.n_runs).sum();
     let (all, per_run) = (total(&measured.in_kernel).as_nanos() as f64, n_runs.max(1) as f64);
-    println!("    {:<18} {:>12.2} {:>10.0} {:>12.1}", "all", n_runs as f64 / n, all / per_run, all / n);
+    let net = net_ns(&measured.in_kernel, empty_ns) / n;
+    println!(
+        "    {:<18} {:>12.2} {:>10.0} {:>12.1} {net:>9.1}",
+        "all",
+        n_runs as f64 / n,
+        all / per_run,
+        all / n
+    );
 }
