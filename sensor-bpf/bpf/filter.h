@@ -55,17 +55,21 @@ static __always_inline bool filter__by_executable(struct task_struct *task)
 	};
 	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
 	struct event_file_key key = {};
-	u32 one = 1;
+	u32 one = 1, *is_known;
 
 	if (!exe)
 		return bpf_map_lookup_elem(&filter_left_out, &process);
 	key.device = BPF_CORE_READ(exe, f_inode, i_sb, s_dev);
 	key.inode = BPF_CORE_READ(exe, f_inode, i_ino);
+	is_known = bpf_map_lookup_elem(&filter_left_out, &process);
+	/* A look is cheap, and a change is not: most records are of processes about which nothing is new. */
 	if (!bpf_map_lookup_elem(&filter_executable, &key)) {
-		bpf_map_delete_elem(&filter_left_out, &process);
+		if (is_known)
+			bpf_map_delete_elem(&filter_left_out, &process);
 		return false;
 	}
-	bpf_map_update_elem(&filter_left_out, &process, &one, BPF_ANY);
+	if (!is_known)
+		bpf_map_update_elem(&filter_left_out, &process, &one, BPF_ANY);
 	return true;
 }
 

@@ -386,6 +386,9 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 	case SYSCALL_VM_WRITE:
 		return syscall__entered(EVENT_TARGET_VM_WRITE, compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
 	case EVENT_FILE_OPEN:
+		/* Of all calls the most frequent: who is left out is not looked after. */
+		if (!filter__wants_this())
+			return 0;
 		if (ret >= 0)
 			return syscall__opened(ret);
 		/* Who is turned away is of interest; who finds nothing there is not. */
