@@ -63,8 +63,10 @@ impl Table {
             let missing: Vec<_> =
                 old.iter().filter(|note| known(note) && !self.notes.contains(note)).collect();
             self.notes.extend(missing.into_iter().cloned());
-            self.notes.sort_by_key(|(name, _)| self.rows.iter().position(|row| row.name == *name));
         }
+        // In an order that does not hang on which columns were run.
+        let place = |name: &str| self.rows.iter().position(|row| row.name == name);
+        self.notes.sort_by_cached_key(|(name, why)| (place(name), why.clone()));
         self.columns = columns.to_vec();
         self
     }
