@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fuzzes what takes the kernel's records for SECONDS (default 300), guided by what each input reaches, and adds what is worth
+# Fuzzes what takes the kernel's records for SECONDS_EACH seconds (default 300), guided by what each input reaches, and adds what is worth
 # it to the corpus that the tests run. An input that does harm stays in target/fuzz as crash-*, oom-* or timeout-*.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -12,7 +12,6 @@ use tracing::debug;
 
 use super::hook::HookKind;
 use super::pins::{Found, Pins};
-use super::sight::{Sight, Way};
 use super::{Probe, ProbeError, doors, install, objects, syscalls};
 
 /// Something of the sensor's own was not as it had left it.
@@ -155,9 +154,8 @@ impl Probe {
             let shapes = || self.pins.map("syscall_shapes");
             let (pins, doors) = (&self.pins, &self.doors);
             let is_attached = |hook: &super::Hook| doors.iter().any(|door| door.hook.program == hook.program);
-            let is_read = |sight: &Sight| sight.way(is_attached).is_some_and(Way::reads_calls);
-            let is_intact = shapes().and_then(|map| syscalls::is_intact(map, is_read));
-            look("syscall_shapes", is_intact, &mut || syscalls::fill(shapes()?, is_read));
+            let is_intact = shapes().and_then(|map| syscalls::is_intact(map, is_attached));
+            look("syscall_shapes", is_intact, &mut || syscalls::fill(shapes()?, is_attached));
             look("own_objects", objects::are_set(pins, doors), &mut || objects::set(pins, doors));
         }
     }

@@ -7,7 +7,7 @@ use super::doors::{self, Maker};
 use super::loader::Loader;
 use super::pins::{self, Pins};
 use super::plan::{COUNTERS, Plan, RINGS};
-use super::sight::{Sight, Way};
+use super::sight::Sight;
 use super::{Hook, ProbeError, flow, syscalls};
 
 /// The kernel's type information.
@@ -30,7 +30,7 @@ pub(super) fn install(plan: &Plan, ebpf: Ebpf, btf: &Btf, pins: &Pins) -> Result
     }
     // Of what each sight has no better way for; a version before this one had the same, or another map.
     let in_place = |hook: &Hook| loader.in_place().contains(&hook.program);
-    syscalls::fill(pins.map("syscall_shapes")?, |sight| sight.way(in_place).is_some_and(Way::reads_calls))?;
+    syscalls::fill(pins.map("syscall_shapes")?, in_place)?;
     if let Err(error) = loader.keep_flows(pins) {
         warn!(error = %wire::cause::chain(&error), "flows of datagrams are not told to end");
     }

@@ -15,25 +15,25 @@ use sensor_bpf::event::{
 };
 use zerocopy::IntoBytes;
 
-use super::ProbeError;
-use super::sight::Sight;
+use super::sight::{Sight, Way};
+use super::{Hook, ProbeError};
 use crate::call::{number, number_32};
 
 type Bytes = [u8; size_of::<syscall_shape>()];
 
 const N_ROWS: usize = 2 * SYSCALL_NUMBERS as usize;
 
-/// Fills the programs' table; `is_read` says of a sight whether it is seen by the calls' return.
-pub(super) fn fill(map: MapData, is_read: impl Fn(&Sight) -> bool) -> Result<(), ProbeError> {
+/// Fills the programs' table, for these attached programs.
+pub(super) fn fill(map: MapData, is_attached: impl Fn(&Hook) -> bool) -> Result<(), ProbeError> {
     let mut table = Array::<_, Bytes>::try_from(Map::Array(map)).map_err(failed)?;
-    let rows = (0..).zip(rows(is_read));
-    rows.into_iter().try_for_each(|(index, row)| table.set(index, row, 0)).map_err(failed)
+    let mut rows = (0..).zip(rows(|sight| is_read(sight, &is_attached)));
+    rows.try_for_each(|(index, row)| table.set(index, row, 0)).map_err(failed)
 }
 
 /// Whether the table is as it was filled.
-pub(super) fn is_intact(map: MapData, is_read: impl Fn(&Sight) -> bool) -> Result<bool, ProbeError> {
+pub(super) fn is_intact(map: MapData, is_attached: impl Fn(&Hook) -> bool) -> Result<bool, ProbeError> {
     let table = Array::<_, Bytes>::try_from(Map::Array(map)).map_err(failed)?;
-    for (index, row) in (0..).zip(rows(is_read)) {
+    for (index, row) in (0..).zip(rows(|sight| is_read(sight, &is_attached))) {
         if table.get(&index, 0).map_err(failed)? != row {
             return Ok(false);
         }
@@ -41,7 +41,12 @@ pub(super) fn is_intact(map: MapData, is_read: impl Fn(&Sight) -> bool) -> Resul
     Ok(true)
 }
 
-/// The whole table.
+/// Whether a sight is seen by the calls' return, with these attached programs.
+fn is_read(sight: &Sight, is_attached: impl Fn(&Hook) -> bool) -> bool {
+    sight.way(is_attached).is_some_and(Way::reads_calls)
+}
+
+/// The whole table, for the sights that are seen by the calls' return.
 fn rows(is_read: impl Fn(&Sight) -> bool) -> Vec<Bytes> {
     let mut rows = vec![Bytes::default(); N_ROWS];
     let read: Vec<&str> = Sight::all().filter(|sight| is_read(sight)).map(|sight| sight.name).collect();
