@@ -22,8 +22,8 @@ pub struct Flags {
     /// See only this control group (its directory) and those below it.
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
-    /// A collector to report to instead of those of the enrolment; may be repeated.
-    #[arg(long = "collector", value_name = "HOST:PORT")]
+    /// The collectors to report to instead of those of the enrolment, the preferred one first; may be repeated.
+    #[arg(long = "collector", value_name = "HOST:PORT", value_delimiter = ',')]
     pub collectors: Vec<String>,
     /// Where the events go.
     #[arg(long, value_enum, default_value_t)]
