@@ -184,12 +184,7 @@ async fn sizes(
     baseline::create(&wide).await;
     baseline::copy(&wide, rows).await;
     let (n_large, n_small) = (n(large), n(minute));
-    let merger = merge::Config {
-        pool: quiet.clone(),
-        group: Group::WHOLE,
-        holder: Uuid::from_u128(1),
-        clock: wall_clock,
-    };
+    let merger = merge::Config { pool: quiet.clone(), group: Group::WHOLE };
     let later = Stamp::floor(wall_clock()).plus_us(2 * MINUTE_US);
     let merging = Cost::of(server, n_small, async {
         let span = cost::Span::begin(&quiet).await;

@@ -131,7 +131,7 @@ async fn store(stage: &Stage) {
     let begun = Instant::now();
     let n_stored = fill(&stage.pool, n_events).await;
     let limits = retention::Limits { age: Duration::from_secs(86_400 * 30), max_bytes: None };
-    let config = retention::Config { pool: stage.pool.clone(), limits, clock: wall_clock };
+    let config = retention::Config { pool: stage.pool.clone(), limits };
     retention::tidy(&config, Stamp::floor(wall_clock())).await.unwrap();
     println!("{n_stored} events of {} hosts stored in {:.0} s", N_HOSTS + 3, begun.elapsed().as_secs_f64());
 }

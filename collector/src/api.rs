@@ -11,10 +11,12 @@ mod enroll;
 mod enroll_tokens;
 pub mod error;
 pub mod extract;
+mod findings;
 mod guard;
 mod health;
 mod hosts;
 mod peer;
+mod quarantine;
 mod revoke;
 mod search;
 mod status;
@@ -26,11 +28,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::IntoResponse as _;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 pub use error::ApiError;
 
@@ -38,6 +41,7 @@ use crate::ca::Authority;
 use crate::enrolment::limits::Limits;
 use crate::ingest::Committed;
 use crate::listener::Sessions;
+use crate::presence::Tails;
 use crate::revocation::Revocations;
 use crate::search::Engine;
 use crate::store::{Pool, Stamp};
@@ -61,6 +65,12 @@ pub struct State {
     pub search: Arc<Engine>,
     /// One for each tail that may be open.
     pub tails: Arc<Semaphore>,
+    /// The tails that are served, here and at the other collectors.
+    pub serving: Tails,
+    /// How often what other collectors stored may have been missed.
+    pub missed: Arc<watch::Sender<u64>>,
+    /// This run of this collector.
+    pub run: Uuid,
 }
 
 /// So many tails may be open at once: each judges every batch.
@@ -111,6 +121,10 @@ fn described() -> (Router<State>, OpenApi) {
         .routes(routes!(tree::show))
         .routes(routes!(hosts::list))
         .routes(routes!(hosts::show))
+        .routes(routes!(findings::list))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::show))
+        .routes(routes!(quarantine::replay))
         .routes(routes!(status::show))
         .split_for_parts()
 }

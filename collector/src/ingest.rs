@@ -14,11 +14,13 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use tokio::sync::{broadcast, mpsc};
+use uuid::Uuid;
 use wire::batch::Sealed;
 use wire::id::StreamId;
 use wire::time::WallTime;
 
 use crate::listener::{Delivery, Item};
+use crate::presence::Tails;
 use crate::store::{Group, Pool, Stamp};
 
 mod admit;
@@ -26,6 +28,7 @@ mod answer;
 mod commit;
 mod parcel;
 mod plan;
+pub mod replay;
 mod rows;
 mod segments;
 mod watermarks;
@@ -46,6 +49,10 @@ pub struct Config {
     pub clock: fn() -> WallTime,
     /// Takes what was stored, after its commit; see [`broadcast`] about who is too slow.
     pub committed: broadcast::Sender<Arc<Committed>>,
+    /// This run of this collector.
+    pub run: Uuid,
+    /// Whether other collectors have to be told.
+    pub tails: Tails,
 }
 
 /// A batch that is stored.

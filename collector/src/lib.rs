@@ -6,18 +6,23 @@
 //! | module | holds |
 //! |---|---|
 //! | [`access`] | roles, bearer tokens, and the one table that says who may call what |
+//! | [`account`] | the equation that accounts for every record, and where it does not hold |
 //! | [`api`] | the HTTPS API under `/api/v1` (the only place that names axum) |
+//! | [`balance`] | the equation of the whole store, for Prometheus |
 //! | [`ca`] | the certificate authority: who is a host, who is a collector |
 //! | [`config`] | what a collector is told |
 //! | [`enrolment`] | how hosts come into the fleet, and stay in it |
 //! | [`home`] | where state is kept |
 //! | [`ingest`] | from what sensors sent to what is stored: durable, once, answered after the commit |
+//! | [`lease`] | periodic work that one of several collectors does at a time |
 //! | [`lineage`] | the tree of a process: ancestors and descendants |
 //! | [`listener`] | takes the connections of sensors (QUIC) |
 //! | [`manual`] | man pages and completions, from the definitions of a command line |
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`merge`] | moves the batches of finished minutes into segments of one host each |
 //! | [`postgres`] | a private PostgreSQL: found, made, started, adopted, stopped |
+//! | [`presence`] | says that this collector lives, and hears who else does |
+//! | [`relay`] | what other collectors have stored, for the tails served here |
 //! | [`retention`] | makes partitions ahead of time, drops what is too old or too much |
 //! | [`revocation`] | the hosts whose certificates no longer count |
 //! | [`roster`] | what sessions report, into the host table |
@@ -29,19 +34,24 @@
 //! | [`tail`] | what has just been stored, for whoever listens |
 
 pub mod access;
+pub mod account;
 pub mod api;
+pub mod balance;
 pub mod ca;
 pub mod config;
 pub mod enrolment;
 pub mod escape;
 pub mod home;
 pub mod ingest;
+pub mod lease;
 pub mod lineage;
 pub mod listener;
 pub mod manual;
 pub mod merge;
 pub mod metrics;
 pub mod postgres;
+pub mod presence;
+pub mod relay;
 pub mod retention;
 pub mod revocation;
 pub mod roster;

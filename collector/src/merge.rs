@@ -1,9 +1,9 @@
 //! Moves the fresh batches of finished minutes into segments of one host each.
 //!
-//! One collector at a time does it for a group: it holds a lease in the table `merge`. A minute is moved in
-//! one transaction, which also says how far merging has come; readers that see one see the other. The minute's
-//! partition is dropped some minutes later, so that a search that began before still finds what it was
-//! promised. (`truncate` would be quicker, but empties the table for readers with an older snapshot too.)
+//! One collector at a time does it ([`crate::lease`]); should two, the second one's transaction finds that the minute is
+//! merged, and is taken back. A minute is moved in one transaction, which also says how far merging has come; readers that
+//! see one see the other. The minute's partition is dropped some minutes later, so that a search that began before still
+//! finds what it was promised. (`truncate` would be quicker, but empties the table for readers with an older snapshot too.)
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 use wire::id::HostId;
-use wire::time::WallTime;
 
+use crate::lease::{self, Lease};
 use crate::store::Begin as _;
+use crate::store::leases::{self, Task};
 use crate::store::partitions::{self, MINUTE_US, Parent, Partition};
 use crate::store::{Conn, Group, Pool, Stamp, StoreError, fresh, progress, segment};
 
@@ -27,37 +28,31 @@ pub struct Config {
     pub pool: Pool,
     /// The hosts it merges for.
     pub group: Group,
-    /// This collector: the holder of the lease.
-    pub holder: Uuid,
-    /// What time it is.
-    pub clock: fn() -> WallTime,
 }
 
 /// How long after its end a minute is merged: what is still being committed belongs to it.
 const GRACE_US: i64 = 5_000_000;
-/// How long a lease lasts.
-const LEASE_US: i64 = 60_000_000;
 /// How long a merged minute is kept for searches that have begun.
 const KEEP_US: i64 = 5 * MINUTE_US;
 /// How often it is looked whether a minute has ended.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Merges until `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) {
-    let mut every = tokio::time::interval(EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(every.tick()).await.is_some() {
-        let now = Stamp::floor((config.clock)());
-        match shutdown.run_until_cancelled(catch_up(&config, now)).await {
-            Some(Err(e)) => warn!(error = %wire::cause::chain(&e), "merging failed, trying again"),
-            Some(Ok(0)) | None => {}
-            Some(Ok(n)) => debug!(n_minutes = n, "merged"),
+/// Merges whenever this collector has the lease, until `shutdown`.
+pub async fn run(config: Config, holder: Uuid, shutdown: CancellationToken) {
+    let lease = Lease { pool: config.pool.clone(), task: Task::Merge, holder };
+    let round = || async {
+        // The database's clock: a collector whose own is ahead would merge what is still others' present.
+        let merged = async { catch_up(&config, leases::now(&config.pool).await?).await };
+        match merged.await {
+            Err(e) => warn!(error = %wire::cause::chain(&e), "merging failed, trying again"),
+            Ok(0) => {}
+            Ok(n) => debug!(n_minutes = n, "merged"),
         }
-    }
+    };
+    lease::while_held(lease, EVERY, shutdown, round).await;
 }
 
-/// Merges every minute that has ended before `now`, if nobody else has the lease; returns how many, and drops
-/// those merged long enough ago.
+/// Merges every minute that has ended before `now`; returns how many, and drops those merged long enough ago.
 ///
 /// # Errors
 /// When the database fails; what was committed stays.
@@ -65,9 +60,7 @@ pub async fn catch_up(config: &Config, now: Stamp) -> Result<u32, StoreError> {
     let mut conn = config.pool.acquire().await?;
     let mut n_merged = 0;
     loop {
-        let until = now.plus_us(LEASE_US);
-        let lease = progress::lease(&mut conn, config.group, config.holder, now, until).await?;
-        let Some(from) = lease else { return Ok(n_merged) };
+        let from = progress::merged_upto(&mut conn, config.group).await?;
         let upto = from.plus_us(MINUTE_US);
         if upto.plus_us(GRACE_US) > now {
             break;
@@ -83,7 +76,7 @@ pub async fn catch_up(config: &Config, now: Stamp) -> Result<u32, StoreError> {
             }
             other => {
                 let to = other.unwrap_or(last).min(last);
-                progress::advance(&mut conn, config.group, config.holder, from, to).await?;
+                progress::advance(&mut conn, config.group, from, to).await?;
             }
         }
     }
@@ -121,7 +114,7 @@ async fn minute(conn: &mut Conn, config: &Config, partition: Partition) -> Resul
         let segments = built.iter().map(|b| (b.host, b.row()));
         segment::add(&mut tx, true, segments).await?;
     }
-    if !progress::advance(&mut tx, config.group, config.holder, partition.from, partition.upto()).await? {
+    if !progress::advance(&mut tx, config.group, partition.from, partition.upto()).await? {
         tx.rollback().await?;
         return Ok(false);
     }

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 use wire::id::HostId;
-use wire::time::WallTime;
 
+use crate::lease::{self, Lease};
+use crate::store::findings::Found;
+use crate::store::leases::{self, Task};
 use crate::store::partitions::{self, DAY_US, Parent, Partition};
-use crate::store::{Conn, Pool, Stamp, StoreError, findings, gaps, quarantine, streams};
+use crate::store::streams::Record;
+use crate::store::{Conn, Pool, Stamp, StoreError, collectors, findings, gaps, quarantine, streams};
 
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,23 +31,25 @@ pub struct Config {
     pub pool: Pool,
     /// How much is kept.
     pub limits: Limits,
-    /// What time it is.
-    pub clock: fn() -> WallTime,
 }
+
+/// So many streams whose counters contradict each other are told of in one round.
+const MAX_UNBALANCED: u32 = 100;
 
 /// How often it is looked. Partitions of `fresh` are made ten minutes ahead.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Keeps house until `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) {
-    let mut every = tokio::time::interval(EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(every.tick()).await.is_some() {
-        let now = Stamp::floor((config.clock)());
-        if let Some(Err(e)) = shutdown.run_until_cancelled(tidy(&config, now)).await {
+/// Keeps house whenever this collector has the lease, until `shutdown`.
+pub async fn run(config: Config, holder: Uuid, shutdown: CancellationToken) {
+    let lease = Lease { pool: config.pool.clone(), task: Task::Retention, holder };
+    let round = || async {
+        // The database's clock: a collector whose own jumps ahead would find everything too old.
+        let tidied = async { tidy(&config, leases::now(&config.pool).await?).await };
+        if let Err(e) = tidied.await {
             warn!(error = %wire::cause::chain(&e), "keeping the tables in order failed, trying again");
         }
-    }
+    };
+    lease::while_held(lease, EVERY, shutdown, round).await;
 }
 
 /// One round: partitions ahead, statistics, and what is too old or too much.
@@ -56,7 +62,27 @@ pub async fn tidy(config: &Config, now: Stamp) -> Result<(), StoreError> {
     for partition in partitions::outdated_statistics(&mut conn).await? {
         partitions::analyze(&mut conn, partition).await?;
     }
+    for record in streams::unbalanced(&mut conn, MAX_UNBALANCED).await? {
+        findings::add(&mut conn, &unbalanced(&record, now)).await?;
+    }
     expire(&mut conn, config.limits, now).await
+}
+
+/// A stream whose counters in the store contradict each other, which no collector does.
+fn unbalanced(record: &Record, at: Stamp) -> Found {
+    let Record { stream, position, n_stored, n_shed, n_rejected, .. } = record;
+    Found {
+        host: stream.host,
+        kind: findings::Kind::Residue,
+        about: format!("{}.{} 0-{}", stream.epoch, stream.lane, position.next_seq),
+        at,
+        evidence: serde_json::json!({
+            "passed": position.next_seq,
+            "stored": n_stored,
+            "shed": n_shed,
+            "rejected": n_rejected,
+        }),
+    }
 }
 
 async fn expire(conn: &mut Conn, limits: Limits, now: Stamp) -> Result<(), StoreError> {
@@ -77,6 +103,7 @@ async fn expire(conn: &mut Conn, limits: Limits, now: Stamp) -> Result<(), Store
     quarantine::expire(conn, &buckets, before).await?;
     streams::expire(conn, &buckets, before).await?;
     findings::expire(conn, &buckets, before).await?;
+    collectors::expire(conn).await?;
     Ok(())
 }
 

@@ -1,19 +1,23 @@
 //! Writes what sessions report of their hosts into the host table, gathered, so that thousands of
-//! heartbeats are one statement.
+//! heartbeats are one statement. There all collectors see where each host is connected; one that is heard at two of them
+//! at once is found out.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 use wire::enrolment::HostFacts;
 use wire::frame::sensor::{Facts, Hello, MAX_CAPABILITY_BYTES};
 use wire::id::HostId;
 use wire::time::WallTime;
 
 use crate::enrolment::facts::tidy;
-use crate::listener::{Finding, HostReport};
+use crate::listener::{Connected, Finding, HostReport, Sessions};
 use crate::store::findings::{Found, Kind};
+use crate::store::hosts::whereabouts::{self, Elsewhere, Whereabouts};
 use crate::store::hosts::{Called, Sighting};
 use crate::store::{self, Pool, Stamp, StoreError};
 
@@ -25,8 +29,19 @@ const TICKS: u32 = 40;
 /// How many findings wait at most for a database that does not answer.
 const MAX_FINDINGS: usize = 1000;
 
+/// For whom, and into what, is written.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The store.
+    pub pool: Pool,
+    /// This run of this collector.
+    pub run: Uuid,
+    /// Who is connected here.
+    pub sessions: Arc<Sessions>,
+}
+
 /// Gathers reports and writes them, until the last sender is gone.
-pub async fn run(pool: Pool, mut reports: mpsc::Receiver<HostReport>) {
+pub async fn run(config: Config, mut reports: mpsc::Receiver<HostReport>) {
     let mut every = tokio::time::interval(TICK);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut gathered = Gathered::default();
@@ -34,12 +49,12 @@ pub async fn run(pool: Pool, mut reports: mpsc::Receiver<HostReport>) {
         tokio::select! {
             report = reports.recv() => match report {
                 Some(report) => gathered.take(report),
-                None => return write(&pool, &mut gathered).await,
+                None => return write(&config, &mut gathered).await,
             },
             _ = every.tick() => {
                 gathered.n_ticks += 1;
                 if gathered.urgent || gathered.n_ticks >= TICKS {
-                    write(&pool, &mut gathered).await;
+                    write(&config, &mut gathered).await;
                 }
             }
         }
@@ -50,6 +65,10 @@ pub async fn run(pool: Pool, mut reports: mpsc::Receiver<HostReport>) {
 #[derive(Debug, Default)]
 struct Gathered {
     hosts: HashMap<HostId, Sighting>,
+    /// When each of them was last heard.
+    heard: HashMap<HostId, Instant>,
+    /// Newer sessions elsewhere that were told of: each is one finding.
+    elsewhere: HashMap<HostId, i64>,
     findings: Vec<Found>,
     urgent: bool,
     n_ticks: u32,
@@ -59,23 +78,45 @@ impl Gathered {
     fn take(&mut self, report: HostReport) {
         match report {
             HostReport::Connected { host, address, at, hello } => {
+                self.heard.insert(host.host, Instant::now());
                 let sighting = self.of(host.host, at);
                 sighting.called = Some(called(address.to_string(), &hello));
                 self.urgent = true;
             }
             HostReport::Heartbeat { host, at, facts } => {
+                self.heard.insert(host.host, Instant::now());
                 let sighting = self.of(host.host, at);
                 sighting.clock = clock(&facts);
                 sighting.facts = facts_json(&facts);
             }
             HostReport::Disconnected { host, at, .. } => {
                 self.of(host.host, at);
+                self.urgent = true;
             }
             HostReport::Finding { host, at, finding } => {
                 self.findings.push(found(host.host, Stamp::floor(at), &finding));
                 self.urgent = true;
             }
         }
+    }
+
+    /// A host that is heard here has a newer session at another collector.
+    fn found_elsewhere(&mut self, ours: &Connected, elsewhere: Elsewhere) {
+        let Elsewhere { host, since_us, boot, address } = elsewhere;
+        if self.elsewhere.insert(host, since_us) == Some(since_us) {
+            return;
+        }
+        if self.elsewhere.len() > MAX_FINDINGS {
+            self.elsewhere.clear();
+        }
+        let evidence = json!({
+            "boots": [Some(ours.boot.to_string()), boot.map(|boot| boot.to_string())],
+            "addresses": [Some(ours.address.to_string()), address],
+            "collectors": 2,
+        });
+        tracing::warn!(host.id = %host, %evidence, "host {host} is connected to two collectors at once");
+        let at = Stamp::floor(ours.since);
+        self.findings.push(Found { host, kind: Kind::Clone, about: "certificate".to_owned(), at, evidence });
     }
 
     fn of(&mut self, id: HostId, at: WallTime) -> &mut Sighting {
@@ -92,25 +133,50 @@ impl Gathered {
     }
 }
 
-async fn write(pool: &Pool, gathered: &mut Gathered) {
+async fn write(config: &Config, gathered: &mut Gathered) {
     (gathered.urgent, gathered.n_ticks) = (false, 0);
-    if let Err(error) = write_findings(pool, &mut gathered.findings).await {
+    let placed = write_hosts(config, gathered).await;
+    if let Err(error) = placed {
+        // Kept, and written with the next: there is at most one for each host.
+        let (n_hosts, error) = (gathered.hosts.len(), wire::cause::chain(&error));
+        tracing::warn!(n_hosts, error, "cannot write down what {n_hosts} hosts reported: {error}");
+    }
+    if let Err(error) = write_findings(&config.pool, &mut gathered.findings).await {
         let (n, error) = (gathered.findings.len(), wire::cause::chain(&error));
         tracing::warn!(n, error, "cannot write down {n} findings: {error}");
         gathered.findings.truncate(MAX_FINDINGS);
     }
+}
+
+async fn write_hosts(config: &Config, gathered: &mut Gathered) -> Result<(), StoreError> {
     if gathered.hosts.is_empty() {
-        return;
+        return Ok(());
     }
-    let sightings: Vec<_> = gathered.hosts.values().cloned().collect();
-    match store::hosts::sighted(pool, &sightings).await {
-        Ok(()) => gathered.hosts.clear(),
-        // Kept, and written with the next: there is at most one for each host.
-        Err(error) => {
-            let (n_hosts, error) = (sightings.len(), wire::cause::chain(&error));
-            tracing::warn!(n_hosts, error, "cannot write down what {n_hosts} hosts reported: {error}");
+    let mut conn = config.pool.acquire().await?;
+    // In one order: another collector may write of the same hosts.
+    let mut sightings: Vec<_> = gathered.hosts.values().cloned().collect();
+    sightings.sort_unstable_by_key(|sighting| sighting.id);
+    let newest = |host| config.sessions.of(host).into_iter().max_by_key(|session| session.begun);
+    let sessions: HashMap<HostId, Connected> =
+        sightings.iter().filter_map(|s| Some((s.id, newest(s.id)?))).collect();
+    let whereabouts: Vec<Whereabouts> = sightings
+        .iter()
+        .map(|sighting| Whereabouts {
+            host: sighting.id,
+            begun: sessions.get(&sighting.id).map(|session| session.begun.elapsed()),
+            heard: gathered.heard.get(&sighting.id).map(Instant::elapsed),
+        })
+        .collect();
+    // Before what this collector was told overwrites what the other was told.
+    for elsewhere in whereabouts::place(&mut conn, config.run, &whereabouts).await? {
+        if let Some(ours) = sessions.get(&elsewhere.host) {
+            gathered.found_elsewhere(ours, elsewhere);
         }
     }
+    store::hosts::sighted(&mut *conn, &sightings).await?;
+    gathered.hosts.clear();
+    gathered.heard.clear();
+    Ok(())
 }
 
 async fn write_findings(pool: &Pool, findings: &mut Vec<Found>) -> Result<(), StoreError> {
@@ -135,6 +201,9 @@ fn found(host: HostId, at: Stamp, finding: &Finding) -> Found {
                 "addresses": [first.to_string(), second.to_string()],
             }),
         ),
+        Finding::Skipped { epoch, lane, told, from } => {
+            (Kind::Gap, format!("{epoch}.{lane}"), json!({"stored_up_to": told, "went_on_at": from}))
+        }
         Finding::BrokenChain { epoch, lane, seq } => {
             (Kind::Chain, format!("{epoch}.{lane}"), json!({"seq": seq, "at": "tombstone"}))
         }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::time::WallTime;
@@ -31,10 +31,11 @@ use crate::listener::{
     Identify, Listener, ListenerConfig, ListenerError, ListenerLimits, Refusal, Sessions, Sink,
 };
 use crate::postgres::{PostgresError, Private};
+use crate::presence::Tails;
 use crate::revocation::Revocations;
 use crate::search::Engine;
 use crate::store::{self, Group, Pool, Stamp, StoreError};
-use crate::{api, ingest, merge, metrics, retention, roster};
+use crate::{api, balance, ingest, merge, metrics, presence, relay, retention, roster};
 use certificate::Certificate;
 use parts::{Parts, named, named_io};
 
@@ -203,6 +204,10 @@ impl Whole<'_> {
         let (deliveries, to_store) = mpsc::channel(MAX_DELIVERIES);
         let (reports, to_write) = mpsc::channel(MAX_REPORTS);
         let (committed, _) = broadcast::channel(ingest::COMMITTED_CAPACITY);
+        // Not the id kept in the home: a copied home must not share leases.
+        let run = Uuid::now_v7();
+        let (tails, missed) = (Tails::default(), Arc::new(watch::Sender::new(0)));
+        let search = Arc::new(Engine::new(&pool));
 
         let sink = Sink { deliveries, reports, streams: Arc::new(Watermarks::new(pool.clone())) };
         let listener = self.listener.run(sink, self.sessions.clone(), parts.stop_callers.clone());
@@ -212,19 +217,31 @@ impl Whole<'_> {
             ca: self.ca,
             limits: Arc::new(Limits::default()),
             revocations: self.revocations.clone(),
-            sessions: self.sessions,
+            sessions: self.sessions.clone(),
             committed: committed.clone(),
-            search: Arc::new(Engine::new(&pool)),
+            search: search.clone(),
             tails: Arc::new(Semaphore::new(api::MAX_TAILS)),
+            serving: tails.clone(),
+            missed: missed.clone(),
+            run,
         };
         let router = api::router(state);
         let https = https::serve(self.api_port, self.certificate.https(), router, parts.stop_callers.clone());
         parts.callers.spawn(named_io("the API", https));
 
         // These end when the listener has dropped the other end of their channels.
-        let config = ingest::Config { pool: pool.clone(), group: Group::WHOLE, clock, committed };
+        let relayed = committed.clone();
+        let config = ingest::Config {
+            pool: pool.clone(),
+            group: Group::WHOLE,
+            clock,
+            committed,
+            run,
+            tails: tails.clone(),
+        };
         parts.takers.spawn(named("ingest", ingest::run(config, to_store)));
-        parts.takers.spawn(named("the writer of the host table", roster::run(pool.clone(), to_write)));
+        let config = roster::Config { pool: pool.clone(), run, sessions: self.sessions.clone() };
+        parts.takers.spawn(named("the writer of the host table", roster::run(config, to_write)));
 
         let stop = &parts.stop_keepers;
         if let Some(private) = self.private {
@@ -232,11 +249,23 @@ impl Whole<'_> {
             let watch = async move { private.keep_up(stop).await };
             parts.keepers.spawn(named("the watch on the private database", watch));
         }
-        let config = merge::Config { pool: pool.clone(), group: Group::WHOLE, holder: self.collector, clock };
-        parts.keepers.spawn(named("the merger", merge::run(config, stop.clone())));
+        let config = merge::Config { pool: pool.clone(), group: Group::WHOLE };
+        parts.keepers.spawn(named("the merger", merge::run(config, run, stop.clone())));
         let limits = retention::Limits { age: self.config.retention, max_bytes: self.config.retention_bytes };
-        let config = retention::Config { pool: pool.clone(), limits, clock };
-        parts.keepers.spawn(named("retention", retention::run(config, stop.clone())));
+        let config = retention::Config { pool: pool.clone(), limits };
+        parts.keepers.spawn(named("retention", retention::run(config, run, stop.clone())));
+        let config = presence::Config {
+            pool: pool.clone(),
+            run,
+            id: self.collector,
+            listen: self.config.listen.to_string(),
+            sessions: self.sessions,
+        };
+        parts.keepers.spawn(named("the sign of life", presence::run(config, tails.clone(), stop.clone())));
+        let config =
+            relay::Config { pool: pool.clone(), run, engine: search, committed: relayed, missed, tails };
+        parts.keepers.spawn(named("the ear for other collectors", relay::run(config, stop.clone())));
+        parts.keepers.spawn(named("the balance", balance::run(pool.clone(), stop.clone())));
         let (revocations, follow) = (self.revocations, stop.clone());
         let watch = async move { revocations.follow(&pool, clock, follow).await };
         parts.keepers.spawn(named("the watch on revocations", watch));

@@ -5,23 +5,27 @@
 //!
 //! | file | table |
 //! |---|---|
-//! | [`streams`] | `stream`: how far each (host, epoch, lane) is stored |
+//! | [`streams`], [`accounts`] | `stream`: how far each (host, epoch, lane) is stored; its counters added up |
 //! | [`fresh`], [`segment`] | the batches: last minutes, and for good; writing |
 //! | [`candidates`], [`slices`] | the same two, reading: which segments may match, and bytes out of them |
 //! | [`directory`] | what lies where in a segment |
 //! | [`reader`] | connections for searches, cancelled when they go away |
 //! | [`process`], [`connection`], [`executables`] | the narrow rows beside the batches; writing |
 //! | [`gaps`], [`quarantine`], [`findings`] | what is known to be missing, refused, or odd |
-//! | [`progress`] | `merge`: how far fresh has been merged, and the merger's lease |
+//! | [`progress`] | `merge`: how far fresh has been merged |
+//! | [`collectors`], [`leases`], [`announce`] | who shares this store, who does which periodic work, what others have stored |
 //! | [`hosts`], [`tokens`], [`enrolment`], [`audit`] | small tables: who is in the fleet, who may call, who did what |
 //! | [`partitions`] | made ahead, dropped by retention |
 
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
+pub mod accounts;
 pub mod address;
+pub mod announce;
 pub mod audit;
 pub mod candidates;
+pub mod collectors;
 pub mod connection;
 mod copy;
 pub mod directory;
@@ -32,6 +36,7 @@ pub mod findings;
 pub mod fresh;
 pub mod gaps;
 pub mod hosts;
+pub mod leases;
 pub mod pack;
 pub mod partitions;
 pub mod process;
@@ -69,6 +74,9 @@ pub fn pool(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(std::time::Duration::from_secs(10))
+        // Instead of a ping: what was the primary when the connection was made may be a standby now.
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| Box::pin(reach::is_primary(conn)))
         .connect_lazy_with(options.application_name("vedette-collector")))
 }
 
@@ -87,8 +95,14 @@ pub async fn ingest_connection(pool: &PgPool) -> Result<PgConnection, StoreError
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "60s"),
     ]);
-    Ok(PgConnection::connect_with(&options).await?)
+    // A server that was cut off must be found again as soon as it is back, not when TCP next tries.
+    let connecting = PgConnection::connect_with(&options);
+    let connected = tokio::time::timeout(CONNECT_PATIENCE, connecting).await;
+    Ok(connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?)
 }
+
+/// How long a server may take to let ingest in.
+const CONNECT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Brings the tables up to this version and makes the partitions of the next minutes and days.
 ///

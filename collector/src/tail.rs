@@ -1,12 +1,13 @@
 //! Live tail: what has just been stored, judged and flattened for one listener.
 //!
-//! It reads what ingest announces after each commit ([`crate::ingest::Committed`]), so an event is shown only
-//! when it is durable. Nothing waits for a listener: one that is too slow is told how much it missed.
+//! It reads what ingest announces after each commit ([`crate::ingest::Committed`]), here and, through [`crate::relay`], at
+//! the other collectors of the store, so an event is shown only when it is durable. Nothing waits for a listener: one that is too slow is told how much it missed.
 
 use std::sync::Arc;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use wire::batch::{Batch, BatchError};
 use wire::event::FlatEvent;
 use wire::flat::{Flattener, Outer};
@@ -22,6 +23,8 @@ pub struct Tail {
     host: Option<HostId>,
     engine: Arc<Engine>,
     committed: Receiver<Arc<Committed>>,
+    /// How often what other collectors stored may have been missed.
+    missed: watch::Receiver<u64>,
 }
 
 /// What a listener is told.
@@ -34,6 +37,8 @@ pub enum Message {
         /// How many.
         n_batches: u64,
     },
+    /// What other collectors have stored went by unseen for a while, as the database was away.
+    Missed,
 }
 
 impl Tail {
@@ -44,7 +49,14 @@ impl Tail {
         engine: Arc<Engine>,
         committed: Receiver<Arc<Committed>>,
     ) -> Self {
-        Self { predicate: Arc::new(predicate), host, engine, committed }
+        let missed = watch::Sender::new(0).subscribe();
+        Self { predicate: Arc::new(predicate), host, engine, committed, missed }
+    }
+
+    /// The same, told also when what other collectors stored may have been missed.
+    #[must_use]
+    pub fn told_of(self, missed: watch::Receiver<u64>) -> Self {
+        Self { missed, ..self }
     }
 
     /// The next message; `None` when the collector stops.
@@ -53,7 +65,11 @@ impl Tail {
     /// Dropped while it judges a batch, that batch's events are not shown.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
-            let committed = match self.committed.recv().await {
+            let received = tokio::select! {
+                received = self.committed.recv() => received,
+                Ok(()) = self.missed.changed() => return Some(Message::Missed),
+            };
+            let committed = match received {
                 Ok(committed) => committed,
                 Err(RecvError::Lagged(n_batches)) => return Some(Message::Lagged { n_batches }),
                 Err(RecvError::Closed) => return None,

@@ -23,13 +23,8 @@ use wire::id::{HostId, StreamId};
 use wire::term;
 use wire::time::WallTime;
 
-fn merger(pool: &PgPool, holder: u128) -> merge::Config {
-    merge::Config {
-        pool: pool.clone(),
-        group: Group::WHOLE,
-        holder: Uuid::from_u128(holder),
-        clock: wall_clock,
-    }
+fn merger(pool: &PgPool) -> merge::Config {
+    merge::Config { pool: pool.clone(), group: Group::WHOLE }
 }
 
 async fn store(ingest: &Ingest, source: &mut Source, n_events: u32) -> (StreamId, u64) {
@@ -125,7 +120,7 @@ async fn merging_keeps_every_batch_once_with_its_proof_and_terms() {
     assert!(!fresh.is_empty());
 
     let later = Stamp::floor(clock()).plus_us(2 * MINUTE_US);
-    assert!(merge::catch_up(&merger(&db.pool, 1), later).await.unwrap() >= 1);
+    assert!(merge::catch_up(&merger(&db.pool), later).await.unwrap() >= 1);
     let after = read(&mut conn, &everything(), 2).await;
     assert_eq!(proofs(&before), proofs(&after));
     assert!(candidates::fresh(&mut conn, Group::WHOLE, &everything()).await.unwrap().1.is_empty());
@@ -160,7 +155,7 @@ async fn merging_keeps_every_batch_once_with_its_proof_and_terms() {
     // The minute is dropped some minutes later; whoever holds a key from before finds the batches again.
     let gone = fresh[0].key;
     assert!(slices::contents(&mut conn, &[gone]).await.unwrap()[0].is_some());
-    merge::catch_up(&merger(&db.pool, 1), later.plus_us(10 * MINUTE_US)).await.unwrap();
+    merge::catch_up(&merger(&db.pool), later.plus_us(10 * MINUTE_US)).await.unwrap();
     assert!(slices::contents(&mut conn, &[gone]).await.unwrap()[0].is_none());
     let moved = candidates::moved(&mut conn, &everything(), gone).await.unwrap();
     assert_eq!(moved.len(), 5);
@@ -203,17 +198,16 @@ async fn readers_see_every_batch_exactly_once_while_minutes_are_merged() {
         }
         is_done.store(true, Ordering::SeqCst);
     };
-    // Two mergers, of which one has the lease at a time.
-    let merging = async {
-        let mut n = 0_u128;
+    // Two mergers at once, as when one was paused for longer than its lease.
+    let merge = async || {
         while !is_done.load(Ordering::SeqCst) {
-            n += 1;
             let now = Stamp::floor(clock());
-            let merged = merge::catch_up(&merger(&db.pool, n % 2), now).await.unwrap();
+            let merged = merge::catch_up(&merger(&db.pool), now).await.unwrap();
             n_merged.fetch_add(i64::from(merged), Ordering::SeqCst);
             tokio::task::yield_now().await;
         }
     };
+    let merging = async { tokio::join!(merge(), merge()) };
     let reading = async {
         while !is_done.load(Ordering::SeqCst) {
             let expected = stored.lock().unwrap().clone();
@@ -261,7 +255,7 @@ async fn a_commit_into_a_merged_minute_goes_to_a_later_one() {
     let db = scratch::database().await;
     let now = Stamp::floor(wall_clock());
     // A collector whose clock is two minutes ahead has merged what is still this one's present.
-    merge::catch_up(&merger(&db.pool, 1), now.plus_us(2 * MINUTE_US)).await.unwrap();
+    merge::catch_up(&merger(&db.pool), now.plus_us(2 * MINUTE_US)).await.unwrap();
     let ingest = Ingest::start(&db.pool, wall_clock);
     let mut a = Source::new(1);
     store(&ingest, &mut a, 10).await;
@@ -295,7 +289,6 @@ async fn retention_drops_days_and_waits_for_whoever_reads_them() {
     let config = retention::Config {
         pool: db.pool.clone(),
         limits: retention::Limits { age: Duration::from_secs(7 * 86_400), max_bytes: None },
-        clock: wall_clock,
     };
     let is_there = async |conn: &mut sqlx::PgConnection| {
         partitions::list(conn, Parent::Segment).await.unwrap().iter().any(|(p, _)| *p == old)
@@ -322,7 +315,7 @@ async fn retention_by_size_drops_the_oldest_days_with_what_they_hold() {
     let later = Stamp::floor(wall_clock()).plus_us(2 * DAY_US);
     let tidy = async |max_bytes: Option<u64>| {
         let limits = retention::Limits { age: Duration::from_secs(7 * 86_400), max_bytes };
-        let config = retention::Config { pool: db.pool.clone(), limits, clock: wall_clock };
+        let config = retention::Config { pool: db.pool.clone(), limits };
         retention::tidy(&config, later).await.unwrap();
         let n: i64 = sqlx::query_scalar("select count(*) from process").fetch_one(&db.pool).await.unwrap();
         n
@@ -358,7 +351,7 @@ async fn findings_go_when_they_were_not_found_again() {
     add("again", 9).await;
     add("again", 1).await;
     let limits = retention::Limits { age: Duration::from_secs(7 * 86_400), max_bytes: None };
-    let config = retention::Config { pool: db.pool.clone(), limits, clock: wall_clock };
+    let config = retention::Config { pool: db.pool.clone(), limits };
     retention::tidy(&config, now).await.unwrap();
     let left: Vec<String> =
         sqlx::query_scalar("select about from finding").fetch_all(&db.pool).await.unwrap();

@@ -38,11 +38,15 @@ pub const ROUTES: &[Route] = &[
     at_least(Role::Viewer, "GET", "/api/v1/hosts"),
     at_least(Role::Viewer, "GET", "/api/v1/hosts/{id}"),
     at_least(Role::Viewer, "GET", "/api/v1/status"),
+    at_least(Role::Viewer, "GET", "/api/v1/findings"),
+    at_least(Role::Analyst, "GET", "/api/v1/quarantine"),
+    at_least(Role::Analyst, "GET", "/api/v1/quarantine/{id}"),
     at_least(Role::Admin, "POST", "/api/v1/enroll-tokens"),
     at_least(Role::Admin, "GET", "/api/v1/tokens"),
     at_least(Role::Admin, "POST", "/api/v1/tokens"),
     at_least(Role::Admin, "DELETE", "/api/v1/tokens/{id}"),
     at_least(Role::Admin, "POST", "/api/v1/hosts/{id}/revoke"),
+    at_least(Role::Admin, "POST", "/api/v1/quarantine/{id}/replay"),
     at_least(Role::Admin, "GET", "/api/v1/audit"),
 ];
 

@@ -12,12 +12,16 @@ use wire::id::HostId;
 use super::error::ErrorBody;
 use super::extract::{Json as JsonBody, Path};
 use super::{ApiError, State};
-use crate::store::StoreError;
+use crate::account::Account;
+use crate::store::accounts::{self, Totals};
 use crate::store::hosts::{self, HostRecord};
-use crate::store::streams::{self, Record, Totals};
+use crate::store::streams::{self, Record};
+use crate::store::{StoreError, findings};
 
 /// So many streams of one host are shown, the one last heard of first.
 const MAX_STREAMS: u32 = 200;
+/// So many findings.
+const MAX_FINDINGS: u32 = 50;
 
 /// All hosts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,21 +39,21 @@ pub(super) async fn list(AxumState(state): AxumState<State>) -> Result<JsonBody<
     let records = hosts::all(&state.pool).await?;
     let mut conn = state.pool.acquire().await.map_err(StoreError::from)?;
     let totals: HashMap<HostId, Totals> =
-        streams::totals(&mut conn).await?.into_iter().map(|totals| (totals.host, totals)).collect();
+        accounts::of_hosts(&mut conn).await?.into_iter().map(|totals| (totals.host, totals)).collect();
     let host = |record: HostRecord| {
         let totals = totals.get(&record.id);
-        let mut json = body(&record, !state.sessions.of(record.id).is_empty());
-        put(&mut json, "stored", totals.map(|t| t.n_stored));
-        put(&mut json, "not_stored", totals.map(not_stored));
+        let mut json = body(&record, is_connected(&state, &record));
+        put(&mut json, "stored", totals.map(|t| t.account.stored));
+        put(&mut json, "not_stored", totals.map(|t| t.account.not_stored()));
         json
     };
     Ok(JsonBody(HostsBody { hosts: records.into_iter().map(host).collect() }))
 }
 
-/// Shows a host: version, kernel, clock, and the ledger of each of its streams.
+/// Shows a host: version, kernel, clock, the ledger of each of its streams, and its open findings.
 ///
-/// In each stream `generated = stored + merged + lost + dropped + rejected + residue`; the residue is 0 when
-/// everything is accounted for.
+/// In each stream, and in `ledger` of all of them, `generated = stored + merged + lost + dropped + rejected + residue` as of
+/// the end of its last batch; the residue is 0 when everything is accounted for.
 #[utoipa::path(get, path = "/api/v1/hosts/{id}", operation_id = "show_host", tag = "hosts",
     params(("id" = String, Path, description = "The host, by name or id.")), responses(
     (status = OK, body = Object),
@@ -60,27 +64,37 @@ pub(super) async fn show(
     AxumState(state): AxumState<State>,
     Path(name): Path<String>,
 ) -> Result<JsonBody<Json>, ApiError> {
-    let id = state.search.fleet().await?.resolve(&name)?;
+    let fleet = state.search.fleet().await?;
+    let id = fleet.resolve(&name)?;
     let record = hosts::all(&state.pool).await?.into_iter().find(|record| record.id == id);
     let record = record.ok_or_else(|| ApiError::not_found(format!("host {id} not found")))?;
     let mut conn = state.pool.acquire().await.map_err(StoreError::from)?;
     let streams = streams::of_host(&mut conn, id, MAX_STREAMS).await?;
+    let found = findings::of_host(&mut conn, id, MAX_FINDINGS).await?;
     let sessions = state.sessions.of(id);
-    let mut json = body(&record, !sessions.is_empty());
+    let mut json = body(&record, is_connected(&state, &record));
     let facts = facts(&record);
     put(&mut json, "troubles", facts.as_ref().map(|facts| facts.troubles.clone()));
     put(&mut json, "held_bytes", facts.as_ref().map(|facts| facts.held_bytes));
     put(&mut json, "processes_known", facts.as_ref().map(|facts| facts.n_processes));
     put(&mut json, "sessions", sessions.iter().map(|s| s.address.to_string()).collect::<Vec<_>>());
     put(&mut json, "certified_until", record.certified_until.to_string());
+    let all = streams.iter().map(Record::account).fold(Account::default(), |sum, one| sum.plus(&one));
+    put(&mut json, "ledger", ledger(&all));
     put(&mut json, "streams", streams.iter().map(stream).collect::<Vec<_>>());
+    let open = found.iter().filter(|finding| finding.state == "open");
+    put(
+        &mut json,
+        "findings",
+        open.map(|finding| super::findings::body(finding, &fleet)).collect::<Vec<_>>(),
+    );
     Ok(JsonBody(json))
 }
 
-/// What was generated but not stored, of all of a host's streams.
-pub(super) fn not_stored(totals: &Totals) -> u64 {
-    let Totals { n_shed, n_rejected, ledger, .. } = totals;
-    [*n_shed, *n_rejected, ledger.lost, ledger.dropped].into_iter().fold(0, u64::saturating_add)
+/// Whether it is connected to this collector or another.
+fn is_connected(state: &State, record: &HostRecord) -> bool {
+    // What is known here is written down within a moment.
+    record.connected.is_some() || !state.sessions.of(record.id).is_empty()
 }
 
 /// A host's last heartbeat, if one has come that this version reads.
@@ -104,6 +118,9 @@ fn body(record: &HostRecord, is_connected: bool) -> Json {
     });
     if let (Some(boot), Some(host)) = (record.boot, json.get_mut("host")) {
         put(host, "boot", json!({ "id": boot.to_string() }));
+    }
+    if let Some(to) = &record.connected {
+        put(&mut json, "collector", json!({ "name": to.name, "listen": to.listen }));
     }
     put(&mut json, "address", record.address.clone());
     put(&mut json, "last_seen", record.last_seen.map(|at| at.to_string()));
@@ -131,23 +148,26 @@ fn sees(lines: &str) -> Json {
 }
 
 fn stream(record: &Record) -> Json {
-    let ledger = &record.ledger;
-    // A sensor that sheds a sealed batch says so by a tombstone; its counters before and after do not.
-    let dropped = ledger.dropped.saturating_add(record.n_shed);
-    let residue = ledger.residue(record.n_stored, record.n_rejected) - i128::from(record.n_shed);
+    let mut json = ledger(&record.account());
+    put(&mut json, "epoch", record.stream.epoch.to_string());
+    put(&mut json, "lane", record.stream.lane.to_string());
+    put(&mut json, "boundary_sequence", record.boundary_seq);
+    put(&mut json, "next_sequence", record.position.next_seq);
+    put(&mut json, "first_received", record.first_received.to_string());
+    put(&mut json, "last_received", record.last_received.to_string());
+    json
+}
+
+fn ledger(account: &Account) -> Json {
+    let residue = account.residue();
     json!({
-        "epoch": record.stream.epoch.to_string(),
-        "lane": record.stream.lane.to_string(),
-        "generated": ledger.generated,
-        "stored": record.n_stored,
-        "merged": ledger.merged,
-        "lost": ledger.lost,
-        "dropped": dropped,
-        "rejected": record.n_rejected,
+        "generated": account.generated,
+        "stored": account.stored,
+        "merged": account.merged,
+        "lost": account.lost,
+        "dropped": account.dropped,
+        "rejected": account.rejected,
         "residue": i64::try_from(residue).unwrap_or(if residue < 0 { i64::MIN } else { i64::MAX }),
-        "next_sequence": record.position.next_seq,
-        "first_received": record.first_received.to_string(),
-        "last_received": record.last_received.to_string(),
     })
 }
 

@@ -37,7 +37,7 @@ pub(super) struct TailParams {
 /// Follows events as they are stored.
 ///
 /// Messages: `event` (an event, nested as in ECS), `lagged` (`missed`: so many batches went by unseen, as the caller was too
-/// slow), `ended` (`reason`; the last: the token was revoked or has expired), and comments as heartbeats.
+/// slow; null: nobody knows how many, as the database was away while other collectors stored), `ended` (`reason`; the last: the token was revoked or has expired), and comments as heartbeats.
 #[utoipa::path(get, path = "/api/v1/tail", tag = "search", params(TailParams), responses(
     (status = OK, content_type = "text/event-stream", body = String),
     (status = BAD_REQUEST, body = ErrorBody),
@@ -56,13 +56,16 @@ pub(super) async fn follow(
         .map_err(|error| RequestError::Query { error, query: params.query.clone() })?;
     let fleet = state.search.fleet().await?;
     let host = params.host.as_deref().map(|name| fleet.resolve(name)).transpose()?;
-    let tail = Tail::new(predicate, host, Arc::clone(&state.search), state.committed.subscribe());
+    let tail = Tail::new(predicate, host, Arc::clone(&state.search), state.committed.subscribe())
+        .told_of(state.missed.subscribe());
+    let permit = (permit, state.serving.serve());
     let messages = stream::unfold((tail, permit), |(mut tail, permit)| async move {
         let events = match tail.next().await? {
             Message::Events(events) => {
                 events.iter().map(|event| message("event", event.to_json())).collect::<Vec<_>>()
             }
             Message::Lagged { n_batches } => vec![message("lagged", json!({ "missed": n_batches }))],
+            Message::Missed => vec![message("lagged", json!({ "missed": null }))],
         };
         Some((stream::iter(events), (tail, permit)))
     });

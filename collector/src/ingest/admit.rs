@@ -44,8 +44,25 @@ pub(super) struct Refusal {
     pub(super) said: String,
 }
 
-/// Reads all of a batch.
+/// Reads all of a batch. One that makes the reader panic is refused like any other: its neighbours are not harmed, and it
+/// does not come again.
 pub(super) fn admit(claim: &Claim, sealed: &Sealed) -> Result<Admitted, Refusal> {
+    caught(|| read(claim, sealed))
+}
+
+fn caught<T>(reading: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    // Nothing outlives the closure that it could have left half done.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(reading)).unwrap_or_else(|panic| {
+        let said =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(Refusal {
+            reason: RejectReason::Payload,
+            said: format!("reading it failed, which is a bug: {}", said.unwrap_or("no reason was given")),
+        })
+    })
+}
+
+fn read(claim: &Claim, sealed: &Sealed) -> Result<Admitted, Refusal> {
     let batch = Batch::validate(sealed).map_err(|e| refusal(&e))?;
     contradiction(claim, batch.header())?;
     let header = batch.header();
@@ -53,6 +70,7 @@ pub(super) fn admit(claim: &Claim, sealed: &Sealed) -> Result<Admitted, Refusal>
     Ok(Admitted {
         boundary: Boundary {
             ledger: header.ledger,
+            end_seq: header.first_seq.saturating_add(u64::from(header.n_events)),
             sealed: Stamp::floor(header.clock.timestamp(header.sealed)),
             boot: header.boot,
         },
@@ -108,4 +126,18 @@ fn refusal(error: &BatchError) -> Refusal {
         _ => RejectReason::Payload,
     };
     Refusal { reason, said: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_the_reader_panic_is_refused() {
+        let nothing: [u8; 0] = [];
+        let at = std::hint::black_box(3);
+        #[expect(clippy::indexing_slicing, reason = "it is to panic")]
+        let refused = caught(|| Ok(nothing[at])).expect_err("a panic");
+        assert!(refused.said.contains("out of bounds"), "{}", refused.said);
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Committer {
     paths: KnownPaths,
     /// What is stored is stored under this time or later.
     not_before: Stamp,
+    /// What one transaction takes at most now: less after one that took too long.
+    most_bytes: usize,
     /// While the database is away: until when it is not asked again, and how long that was.
     away: Option<(Instant, Duration)>,
 }
@@ -49,6 +51,7 @@ impl Committer {
             tracks: HashMap::new(),
             paths: KnownPaths::default(),
             not_before,
+            most_bytes: COMMIT_BYTES,
             away: None,
         }
     }
@@ -56,7 +59,7 @@ impl Committer {
     pub(super) async fn run(mut self, mut groups: mpsc::Receiver<Vec<Parcel>>) {
         while let Some(mut group) = groups.recv().await {
             let mut n_bytes: usize = group.iter().map(Parcel::n_bytes).sum();
-            while n_bytes < COMMIT_BYTES {
+            while n_bytes < self.most_bytes {
                 let Ok(more) = groups.try_recv() else { break };
                 n_bytes += more.iter().map(Parcel::n_bytes).sum::<usize>();
                 group.extend(more);
@@ -108,6 +111,11 @@ impl Committer {
         const LONGEST: Duration = Duration::from_secs(5);
         self.conn = None;
         self.tracks.clear();
+        if why.is_slowness() {
+            self.most_bytes = (self.most_bytes / 2).max(GROUP_BYTES as usize);
+        }
+        // A server that took over from another may not have the last of them.
+        self.paths = KnownPaths::default();
         let pause = self.away.map_or(FIRST, |(_, last)| (last * 2).min(LONGEST));
         if self.away.is_none() {
             let (error, n) = (wire::cause::chain(why), group.len());
@@ -134,6 +142,7 @@ impl Committer {
                     if self.away.take().is_some() {
                         info!("the database is back");
                     }
+                    self.most_bytes = (self.most_bytes * 2).min(COMMIT_BYTES);
                     self.answer(group, outcomes);
                     return Ok(());
                 }
@@ -199,7 +208,8 @@ impl Committer {
         if !work.is_empty() {
             self.add_paths(&work, now).await?;
             let group = self.config.group;
-            work.write(self.connection().await?, group, now).await?;
+            let announce = self.config.tails.are_elsewhere().then_some(self.config.run);
+            work.write(self.connection().await?, group, now, announce).await?;
         }
         if self.tracks.len() > MAX_TRACKS {
             self.tracks.clear();

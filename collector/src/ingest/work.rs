@@ -1,19 +1,23 @@
 //! What one transaction writes: the watermarks first, then what they stand for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::store::{Begin as _, Conn};
+use uuid::Uuid;
 use wire::id::StreamId;
 
 use super::parcel::{Content, Parcel};
 use super::plan::{Track, Verdict};
 use super::segments::{Built, Member};
+use crate::account::{self, Boundary, Residue};
+use crate::store::candidates::Place;
 use crate::store::connection::{self, ConnectionRow};
 use crate::store::gaps::{self, Cause};
 use crate::store::process::{self, ProcessRow};
 use crate::store::quarantine::{self, Refused};
 use crate::store::streams::{self, Advance};
-use crate::store::{Group, Stamp, StoreError, findings, fresh, progress, segment};
+use crate::store::{
+    Begin as _, Conn, Group, Stamp, StoreError, announce, findings, fresh, progress, segment,
+};
 
 /// What one transaction writes.
 pub(super) struct Work<'a> {
@@ -23,6 +27,8 @@ pub(super) struct Work<'a> {
     /// Tombstones and refused batches.
     passed: Vec<&'a Parcel>,
     findings: Vec<findings::Found>,
+    /// Of streams whose ledger does not add up somewhere: the ends of their batches.
+    unbalanced: BTreeMap<StreamId, Vec<Boundary>>,
 }
 
 impl<'a> Work<'a> {
@@ -33,8 +39,14 @@ impl<'a> Work<'a> {
         after: &HashMap<StreamId, Track>,
     ) -> Self {
         let mut advances: HashMap<StreamId, Advance> = HashMap::new();
-        let mut work =
-            Self { advances: vec![], large: vec![], small: vec![], passed: vec![], findings: vec![] };
+        let mut work = Self {
+            advances: vec![],
+            large: vec![],
+            small: vec![],
+            passed: vec![],
+            findings: vec![],
+            unbalanced: BTreeMap::new(),
+        };
         for (parcel, verdict) in group.iter().zip(verdicts) {
             let received = Stamp::floor(parcel.received);
             match verdict {
@@ -57,6 +69,7 @@ impl<'a> Work<'a> {
                 n_shed: 0,
                 n_rejected: 0,
                 boundary: None,
+                n_shed_before: 0,
                 received,
             });
             advance.received = advance.received.max(received);
@@ -64,6 +77,9 @@ impl<'a> Work<'a> {
                 Content::Batch(sealed, admitted) => {
                     advance.n_stored += parcel.n_events;
                     advance.boundary = Some(admitted.boundary);
+                    advance.n_shed_before = advance.n_shed;
+                    let streams::Boundary { end_seq, ledger, .. } = admitted.boundary;
+                    work.unbalanced.entry(parcel.stream).or_default().push(Boundary { end_seq, ledger });
                     if admitted.n_tampered > 0 {
                         work.findings.push(found(parcel, findings::Kind::Tamper, received));
                     }
@@ -82,6 +98,7 @@ impl<'a> Work<'a> {
                 }
             }
         }
+        work.unbalanced.retain(|_, boundaries| boundaries.iter().any(|boundary| boundary.residue() != 0));
         work.advances = advances.into_values().collect();
         // Every collector locks rows in this order.
         work.advances.sort_by_cached_key(|a| (a.stream.host.bucket(), a.stream));
@@ -96,18 +113,33 @@ impl<'a> Work<'a> {
         self.large.iter().chain(&self.small)
     }
 
-    pub(super) async fn write(&self, conn: &mut Conn, group: Group, now: Stamp) -> Result<(), StoreError> {
+    /// Writes it all, or nothing. Tells `announce`, if given, that this run of a collector has stored it.
+    pub(super) async fn write(
+        &self,
+        conn: &mut Conn,
+        group: Group,
+        now: Stamp,
+        announce: Option<Uuid>,
+    ) -> Result<(), StoreError> {
         let mut tx = conn.begin().await?;
+        let residues = self.residues(&mut tx, now).await?;
         let expected = self.advances.len();
         let n = if expected == 0 { 0 } else { streams::advance(&mut tx, &self.advances).await? as usize };
         if n != expected {
             return Err(StoreError::Moved { n, expected });
         }
         let large: Vec<Built> = self.large.iter().copied().map(Built::alone).collect();
-        let large = large.iter().zip(&self.large).map(|(b, m)| (m.stream.host, b.row(now)));
-        segment::add(&mut tx, false, large).await?;
+        let large: Vec<_> = large.iter().zip(&self.large).map(|(b, m)| (m.stream.host, b.row(now))).collect();
         let small = Built::together(self.small.clone());
-        fresh::add(&mut tx, group, small.iter().map(|built| built.row(now))).await?;
+        let small: Vec<_> = small.iter().map(|built| built.row(now)).collect();
+        if let Some(run) = announce {
+            let large = large.iter().map(|(host, row)| row.key(Place::Merged(*host), host.bucket()));
+            let small = small.iter().map(|row| row.key(Place::Fresh, group.bucket()));
+            announce::stored(&mut tx, run, &large.chain(small).collect::<Vec<_>>()).await?;
+        }
+        let has_small = !small.is_empty();
+        segment::add(&mut tx, false, large.into_iter()).await?;
+        fresh::add(&mut tx, group, small.into_iter()).await?;
         let rows = || self.members().map(|member| &member.admitted.rows);
         let processes = rows().flat_map(|r| &r.processes).map(|p| ProcessRow { received: now, ..*p });
         process::add(&mut tx, processes).await?;
@@ -116,10 +148,10 @@ impl<'a> Work<'a> {
         for parcel in &self.passed {
             self.pass(&mut tx, parcel).await?;
         }
-        for found in &self.findings {
+        for found in self.findings.iter().chain(&residues) {
             findings::add(&mut tx, found).await?;
         }
-        if !small.is_empty() {
+        if has_small {
             // Asked after the rows were written: the merger waits for whoever has written into a minute
             // before it takes it, so what it has taken by now is what it took without us.
             let merged_upto = progress::merged_upto(&mut tx, group).await?;
@@ -129,6 +161,17 @@ impl<'a> Work<'a> {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Where a ledger ceases to add up. Nobody moves these streams on meanwhile, or this transaction fails.
+    async fn residues(&self, conn: &mut Conn, now: Stamp) -> Result<Vec<findings::Found>, StoreError> {
+        let mut found = Vec::new();
+        for (stream, boundaries) in &self.unbalanced {
+            let before = streams::one(conn, *stream).await?.map(|record| record.boundary());
+            let residues = account::residues(before.unwrap_or_default(), boundaries);
+            found.extend(residues.iter().map(|residue| residual(*stream, residue, now)));
+        }
+        Ok(found)
     }
 
     async fn pass(&self, conn: &mut Conn, parcel: &Parcel) -> Result<(), StoreError> {
@@ -145,6 +188,26 @@ impl<'a> Work<'a> {
             }
         };
         gaps::add(conn, stream, first_seq, n_events, cause, received).await
+    }
+}
+
+fn residual(stream: StreamId, residue: &Residue, at: Stamp) -> findings::Found {
+    let Boundary { end_seq, ledger } = residue.end;
+    findings::Found {
+        host: stream.host,
+        kind: findings::Kind::Residue,
+        about: format!("{}.{} {}-{end_seq}", stream.epoch, stream.lane, residue.from_seq),
+        at,
+        evidence: serde_json::json!({
+            "first_seq": residue.from_seq,
+            "end_seq": end_seq,
+            "generated": ledger.generated,
+            "stored_shed_or_rejected": end_seq,
+            "merged": ledger.merged,
+            "lost": ledger.lost,
+            "dropped": ledger.dropped,
+            "residue": i64::try_from(residue.residue).unwrap_or(if residue.residue < 0 { i64::MIN } else { i64::MAX }),
+        }),
     }
 }
 

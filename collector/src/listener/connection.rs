@@ -211,6 +211,7 @@ impl Driver<'_> {
             identity: self.identity,
             address,
             since: at,
+            begun: Instant::now(),
             boot: hello.boot,
             sensor_version: hello.sensor_version.clone(),
             host_name: hello.host_name.clone(),
@@ -245,6 +246,7 @@ impl Driver<'_> {
         let name = match finding {
             Finding::Cloned { .. } => "cloned",
             Finding::BrokenChain { .. } => "broken_chain",
+            Finding::Skipped { .. } => "skipped",
         };
         counter!("collector_finding_total", "finding" => name).increment(1);
         if let Some(n_suppressed) = self.shared.noise.may_log(Instant::now()) {

@@ -194,6 +194,18 @@ pub enum Finding {
         /// Where.
         seq: u64,
     },
+    /// The sensor goes on beyond where the collector had told it that its stream stands: of what lies between there is
+    /// neither a batch nor a tombstone.
+    Skipped {
+        /// Which stream.
+        epoch: Epoch,
+        /// Which stream.
+        lane: Lane,
+        /// Where the collector had told it to begin.
+        told: u64,
+        /// Where it began.
+        from: u64,
+    },
 }
 
 /// Looks up how far streams are stored. Implemented by the store.

@@ -49,6 +49,8 @@ pub struct Connected {
     pub address: SocketAddr,
     /// Since when.
     pub since: WallTime,
+    /// The same on the clock that never jumps.
+    pub begun: Instant,
     /// The host's boot, as it says.
     pub boot: BootId,
     /// The sensor's version, as it says.

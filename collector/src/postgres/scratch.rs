@@ -85,16 +85,39 @@ impl Server {
     /// # Errors
     /// When the server does not run.
     pub async fn database(&self) -> Result<Database, PostgresError> {
+        self.database_with("").await
+    }
+
+    /// The same, with these options of `create database`.
+    ///
+    /// # Errors
+    /// When the server does not run, or does not take them.
+    pub async fn database_with(&self, options: &str) -> Result<Database, PostgresError> {
+        let url = self.create(&format!("template {TEMPLATE} {options}")).await?;
+        let pool = store::pool(&url, 8).map_err(not_a_database)?;
+        Ok(Database { url, pool })
+    }
+
+    /// Where a new database without tables is.
+    ///
+    /// # Errors
+    /// When the server does not run.
+    pub async fn empty_database(&self) -> Result<String, PostgresError> {
+        self.create("").await
+    }
+
+    async fn create(&self, options: &str) -> Result<String, PostgresError> {
         static N: AtomicU64 = AtomicU64::new(0);
         let name = format!("scratch_{}", N.fetch_add(1, Ordering::Relaxed));
         let mut conn = PgConnection::connect(&self.private.url("postgres")).await?;
-        sqlx::query(AssertSqlSafe(format!("create database {name} template {TEMPLATE}")))
-            .execute(&mut conn)
-            .await?;
+        sqlx::query(AssertSqlSafe(format!("create database {name} {options}"))).execute(&mut conn).await?;
         conn.close().await?;
-        let url = self.private.url(&name);
-        let pool = store::pool(&url, 8).map_err(not_a_database)?;
-        Ok(Database { url, pool })
+        Ok(self.private.url(&name))
+    }
+
+    /// The database that is there for administrators.
+    pub fn admin_url(&self) -> String {
+        self.private.url("postgres")
     }
 
     /// Kills the server and all its processes at once, as `kill -9` or a loss of memory does, and returns when

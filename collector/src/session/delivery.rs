@@ -1,8 +1,8 @@
 //! Data streams: what comes on them goes to the store, and its answers come back.
 
-use wire::frame::Code;
 use wire::frame::collector::Rejected;
 use wire::frame::data::{Data, Open};
+use wire::frame::{Code, MAX_STREAMS_NAMED};
 
 use super::stream::Stall;
 use super::{Key, Now, Output, Phase, Session};
@@ -64,7 +64,9 @@ impl Session {
         {
             stream.wire_closed(wire);
         }
-        self.streams.retain(|_, stream| stream.is_needed());
+        // A sensor that opens stream after stream is not remembered for ever.
+        let may_wait = self.streams.len() <= MAX_STREAMS_NAMED;
+        self.streams.retain(|_, stream| stream.is_needed() || (may_wait && stream.was_told()));
     }
 
     /// Takes the store's answer to a delivery; `None` if none will come.
@@ -109,6 +111,10 @@ impl Session {
         let key = (open.epoch, open.lane);
         self.wires.insert(wire, Ok(key));
         let stream = self.streams.entry(key).or_default();
+        if let Some(told) = stream.skips(wire, open.from) {
+            let finding = Finding::Skipped { epoch: open.epoch, lane: open.lane, told, from: open.from };
+            self.out.push_back(Output::Finding(finding));
+        }
         let let_go = stream.opened(wire, open.from);
         let_go.into_iter().for_each(|bytes| self.ration.resolve(bytes));
     }

@@ -16,6 +16,8 @@ pub(super) struct Stream {
     pub(super) outstanding: u32,
     pub(super) stall: Option<Stall>,
     pub(super) to_acknowledge: Option<(u64, Digest)>,
+    /// Where the sensor was last told to begin, until it does.
+    told: Option<u64>,
     /// The sizes of what was let go while stalled. Their credit is given back only when the sensor
     /// is told where to start, or it would go on sending for nothing.
     let_go: Vec<u64>,
@@ -33,6 +35,19 @@ pub(super) enum Stall {
 }
 
 impl Stream {
+    /// Says where it stands: what comes next must begin there or before.
+    pub(super) fn say(&mut self, next_seq: u64) {
+        self.told = Some(next_seq);
+    }
+
+    /// Where the sensor was told to begin, if a data stream that begins at `from` leaves something out. Told once.
+    pub(super) fn skips(&mut self, wire: u64, from: u64) -> Option<u64> {
+        if wire <= self.wire {
+            return None;
+        }
+        self.told.take().filter(|told| from > *told)
+    }
+
     /// Takes note of a data stream that carries it. Gives the sizes of what was let go before.
     pub(super) fn opened(&mut self, wire: u64, from: u64) -> Vec<u64> {
         if wire > self.wire {
@@ -67,15 +82,22 @@ impl Stream {
     /// The sensor is being told where to start. Gives the sizes of what was let go.
     pub(super) fn tell(&mut self, watermark: Watermark) -> Vec<u64> {
         self.stall = Some(Stall::Told);
+        self.say(watermark.next_seq);
         self.to_acknowledge = self.to_acknowledge.filter(|(next_seq, _)| *next_seq > watermark.next_seq);
         std::mem::take(&mut self.let_go)
     }
 
     /// Will acknowledge this, unless more is to be already.
     pub(super) fn acknowledge(&mut self, next_seq: u64, digest: Digest) {
+        self.told = self.told.map(|told| told.max(next_seq));
         if self.to_acknowledge.is_none_or(|(before, _)| before < next_seq) {
             self.to_acknowledge = Some((next_seq, digest));
         }
+    }
+
+    /// Whether it is still to begin where it was told.
+    pub(super) fn was_told(&self) -> bool {
+        self.told.is_some()
     }
 
     pub(super) fn was_asked(&self) -> bool {

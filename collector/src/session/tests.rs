@@ -246,3 +246,31 @@ fn a_smaller_window_holds_back_credit() {
     assert!(!out.iter().any(|output| matches!(output, Output::Send(FromCollector::Credit(_)))));
     assert_eq!(ended(&out), None);
 }
+
+#[test]
+fn a_sensor_that_begins_beyond_where_it_was_told_is_found_once() {
+    let mut rig = Rig::new();
+    let held =
+        |end| wire::frame::sensor::Held { epoch: KEY.0, lane: KEY.1, acked: 0, digest: Digest::START, end };
+    rig.session.handle_control(rig.at(0), Hello { streams: vec![held(50)], ..hello() }.into());
+    let watermark = Watermark { epoch: KEY.0, lane: KEY.1, next_seq: 20, digest: Digest::START };
+    rig.session.handle_watermarks(rig.at(1), Some(vec![watermark]));
+    rig.outputs();
+    let skipped = |rig: &mut Rig| {
+        let found = |output| match output {
+            Output::Finding(Finding::Skipped { told, from, .. }) => Some((told, from)),
+            _ => None,
+        };
+        rig.outputs().into_iter().filter_map(found).collect::<Vec<_>>()
+    };
+    rig.open_wire(1, 30);
+    assert_eq!(skipped(&mut rig), [(20, 30)]);
+    rig.open_wire(2, 30);
+    assert_eq!(skipped(&mut rig), []);
+
+    let mut honest = Rig::new();
+    honest.session.handle_control(honest.at(0), Hello { streams: vec![held(50)], ..hello() }.into());
+    honest.session.handle_watermarks(honest.at(1), Some(vec![watermark]));
+    honest.open_wire(1, 20);
+    assert_eq!(skipped(&mut honest), []);
+}

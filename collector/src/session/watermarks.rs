@@ -55,6 +55,9 @@ impl Session {
 
     fn welcome(&mut self, now: Now, watermarks: Vec<Watermark>) {
         self.phase = Phase::Live;
+        for watermark in &watermarks {
+            self.streams.entry((watermark.epoch, watermark.lane)).or_default().say(watermark.next_seq);
+        }
         let welcome = Welcome {
             version: VERSION,
             collector: self.collector,

@@ -77,6 +77,15 @@ impl StoreError {
         }
     }
 
+    /// Whether it took too long, so that less at a time makes sense.
+    pub fn is_slowness(&self) -> bool {
+        match self {
+            StoreError::Database(sqlx::Error::Database(e)) => e.code().as_deref() == Some("57014"),
+            StoreError::Database(sqlx::Error::Io(e)) => e.kind() == std::io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+
     /// What it means for the work at hand.
     pub fn fault(&self) -> Fault {
         match self {
@@ -122,8 +131,21 @@ mod tests {
 
     #[test]
     fn codes_are_told_apart() {
-        assert_eq!(of_code("53100", "could not extend file"), Fault::Transient);
-        assert_eq!(of_code("57P01", "terminating connection"), Fault::Transient);
+        for (code, message) in [
+            ("53100", "could not extend file"),
+            ("53200", "out of memory"),
+            ("53300", "sorry, too many clients already"),
+            ("57P01", "terminating connection"),
+            ("57P03", "the database system is starting up"),
+            ("57014", "canceling statement due to statement timeout"),
+            ("40001", "could not serialize access"),
+            ("40P01", "deadlock detected"),
+            ("25006", "cannot execute UPDATE in a read-only transaction"),
+            ("08006", "connection failure"),
+            ("XX001", "could not read block"),
+        ] {
+            assert_eq!(of_code(code, message), Fault::Transient, "{code}");
+        }
         assert_eq!(of_code("23514", "no partition of relation \"fresh\" found for row"), Fault::NoPartition);
         assert_eq!(of_code("23514", "new row violates check constraint"), Fault::Data);
         assert_eq!(of_code("22021", "invalid byte sequence"), Fault::Data);

@@ -1,10 +1,11 @@
 //! `finding`: what a person should look at; one row per host, kind and thing, however often.
 
-use sqlx::postgres::PgConnection;
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 use wire::id::HostId;
 
-use super::statements::{Statement, insert, routed};
+use super::statements::{Statement, fan_out, insert, routed};
 use super::{Stamp, StoreError};
 
 /// What was found.
@@ -18,6 +19,10 @@ pub enum Kind {
     Clone,
     /// A sensor tells that somebody touched what is its own.
     Tamper,
+    /// A stream's ledger does not add up: events vanished, or more came than were made.
+    Residue,
+    /// A sensor goes on beyond what is stored, and no tombstone says what became of the events between.
+    Gap,
 }
 
 impl Kind {
@@ -28,12 +33,15 @@ impl Kind {
             Kind::Conflict => "conflict",
             Kind::Clone => "clone",
             Kind::Tamper => "tamper",
+            Kind::Residue => "residue",
+            Kind::Gap => "gap",
         }
     }
 
     fn severity(self) -> i16 {
         match self {
             Kind::Chain | Kind::Conflict | Kind::Clone | Kind::Tamper => 3,
+            Kind::Residue | Kind::Gap => 3,
         }
     }
 }
@@ -53,15 +61,68 @@ pub struct Found {
     pub evidence: serde_json::Value,
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[ADD, EXPIRE];
+/// A finding as it is stored.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// `finding.id`.
+    pub id: Uuid,
+    /// The host it is about.
+    pub host: HostId,
+    /// `finding.kind`; of a later version one that is not known here.
+    pub kind: String,
+    /// Which stream, process, …
+    pub about: String,
+    /// `open` or `closed`.
+    pub state: String,
+    /// 0 information to 4 critical.
+    pub severity: i16,
+    /// How often it was found.
+    pub n: u64,
+    /// When it was found first.
+    pub first_found: Stamp,
+    /// When it was found last.
+    pub last_found: Stamp,
+    /// What showed it the first time.
+    pub evidence: serde_json::Value,
+}
 
+/// The most rows of one kind for one host: a host that makes up streams must not fill the table. What is beyond is
+/// counted in one row more.
+pub const MAX_OF_KIND: i64 = 100;
+/// What that row is about.
+const OTHERS: &str = "others";
+
+pub(super) const STATEMENTS: &[Statement] = &[ADD, OF_HOST, OPEN, COUNT, EXPIRE];
+
+// A residue is found once, however often its sum is looked at.
 const ADD: Statement = insert(
     "finding.add",
     "insert into finding (bucket, host, kind, about, id, state, severity, n, first_found, last_found, evidence)
-     values ($1, $2, $3, $4, $5, 'open', $6, 1, $7, $7, $8::text::jsonb)
+     select $1, $2, $3,
+            case when exists (select from finding where bucket = $1 and host = $2 and kind = $3 and about = $4)
+                   or (select count(*) from finding where bucket = $1 and host = $2 and kind = $3) < $9
+                 then $4 else $10 end,
+            $5, 'open', $6, 1, $7, $7, $8::text::jsonb
          on conflict (bucket, host, kind, about)
-         do update set n = finding.n + 1, last_found = greatest(finding.last_found, excluded.last_found)",
+         do update set n = finding.n + 1, last_found = greatest(finding.last_found, excluded.last_found)
+         where finding.kind <> 'residue' or finding.about = $10",
 );
+
+const OF_HOST: Statement = routed(
+    "finding.of_host",
+    "select id, host, kind, about, state, severity, n, first_found, last_found, evidence::text as evidence
+       from finding where bucket = $1 and host = $2
+      order by severity desc, last_found desc limit $3",
+);
+
+const OPEN: Statement = fan_out(
+    "finding.open",
+    "select id, host, kind, about, state, severity, n, first_found, last_found, evidence::text as evidence
+       from finding where state = 'open'
+      order by severity desc, last_found desc limit $1",
+);
+
+const COUNT: Statement = fan_out("finding.count", "select count(*) from finding where state = 'open'");
 
 const EXPIRE: Statement =
     routed("finding.expire", "delete from finding where bucket = any($1) and last_found < $2");
@@ -88,7 +149,57 @@ pub async fn add(conn: &mut PgConnection, found: &Found) -> Result<(), StoreErro
         .bind(found.kind.severity())
         .bind(found.at)
         .bind(found.evidence.to_string())
+        .bind(MAX_OF_KIND)
+        .bind(OTHERS)
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// A host's findings, the gravest first, then the latest; at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_host(conn: &mut PgConnection, host: HostId, limit: u32) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(OF_HOST.sql)
+        .bind(host.bucket())
+        .bind(host.uuid())
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(record).collect()
+}
+
+/// The open findings of all hosts, the gravest first, then the latest; at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open(conn: &mut PgConnection, limit: u32) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(OPEN.sql).bind(i64::from(limit)).fetch_all(conn).await?;
+    rows.iter().map(record).collect()
+}
+
+/// How many findings are open.
+///
+/// # Errors
+/// When the database fails.
+pub async fn n_open(conn: &mut PgConnection) -> Result<u64, StoreError> {
+    let n: i64 = sqlx::query(COUNT.sql).fetch_one(conn).await?.try_get(0)?;
+    Ok(n.unsigned_abs())
+}
+
+fn record(row: &PgRow) -> Result<Record, StoreError> {
+    let evidence: String = row.try_get("evidence")?;
+    Ok(Record {
+        id: row.try_get("id")?,
+        host: HostId::new(row.try_get("host")?),
+        kind: row.try_get("kind")?,
+        about: row.try_get("about")?,
+        state: row.try_get("state")?,
+        severity: row.try_get("severity")?,
+        n: row.try_get::<i64, _>("n")?.unsigned_abs(),
+        first_found: row.try_get("first_found")?,
+        last_found: row.try_get("last_found")?,
+        evidence: serde_json::from_str(&evidence).unwrap_or_default(),
+    })
 }

@@ -1,7 +1,8 @@
 //! `gap`: runs of events that are known not to be there.
 
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
-use wire::id::StreamId;
+use wire::id::{EventId, StreamId};
 
 use super::statements::{Statement, insert, routed};
 use super::{Stamp, StoreError};
@@ -24,13 +25,25 @@ impl Cause {
     }
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[ADD, EXPIRE];
+pub(super) const STATEMENTS: &[Statement] = &[ADD, FILLED, SHED_FROM, EXPIRE];
 
 const ADD: Statement = insert(
     "gap.add",
     "insert into gap (bucket, host, epoch, lane, first_seq, n_events, cause, received)
      values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (bucket, host, epoch, lane, first_seq) do nothing",
+);
+
+const FILLED: Statement = routed(
+    "gap.filled",
+    "delete from gap where bucket = $1 and host = $2 and epoch = $3 and lane = $4 and first_seq = $5
+        and cause = 'rejected'",
+);
+
+const SHED_FROM: Statement = routed(
+    "gap.shed_from",
+    "select least(coalesce(sum(n_events), 0), 9223372036854775807)::bigint from gap
+      where bucket = $1 and host = $2 and epoch = $3 and lane = $4 and first_seq >= $5 and cause = 'shed'",
 );
 
 const EXPIRE: Statement = routed("gap.expire", "delete from gap where bucket = any($1) and received < $2");
@@ -67,4 +80,35 @@ pub async fn add(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Takes out the run that a refused batch left: it is stored after all.
+///
+/// # Errors
+/// When the database fails.
+pub async fn filled(conn: &mut PgConnection, at: EventId) -> Result<(), StoreError> {
+    keyed(FILLED, at).execute(conn).await?;
+    Ok(())
+}
+
+/// How many events of a stream from this number on were shed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn shed_from(conn: &mut PgConnection, from: EventId) -> Result<u64, StoreError> {
+    let n: i64 = keyed(SHED_FROM, from).fetch_one(conn).await?.try_get(0)?;
+    Ok(n.unsigned_abs())
+}
+
+fn keyed(
+    statement: Statement,
+    at: EventId,
+) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    let stream = at.stream;
+    sqlx::query(statement.sql)
+        .bind(stream.host.bucket())
+        .bind(stream.host.uuid())
+        .bind(stream.epoch.uuid())
+        .bind(stream.lane as i16)
+        .bind(at.seq.cast_signed())
 }

@@ -8,6 +8,8 @@ use wire::id::{BootId, HostId};
 use super::statements::{Statement, maintenance};
 use super::{Stamp, StoreError};
 
+pub mod whereabouts;
+
 /// A certificate's serial number.
 pub type Serial = [u8; 16];
 
@@ -117,6 +119,19 @@ pub struct HostRecord {
     pub clock_uncertainty_ns: Option<i64>,
     /// `wire::frame::sensor::Facts` of its last heartbeat, as JSON.
     pub facts: Option<String>,
+    /// Where it is connected now, if it is.
+    pub connected: Option<ConnectedTo>,
+}
+
+/// The collector that a host is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectedTo {
+    /// The run of that collector.
+    pub run: Uuid,
+    /// Its machine's name.
+    pub name: String,
+    /// Where it listens.
+    pub listen: String,
 }
 
 pub(super) const STATEMENTS: &[Statement] = &[ENROLL, RENEW, STANDING, REVOKE, REVOKED, SIGHTED, ALL];
@@ -167,9 +182,12 @@ const SIGHTED: Statement = maintenance(
 
 const ALL: Statement = maintenance(
     "host.all",
-    "select id, name, tags, enrolled, certified_until, revoked, last_seen, address, kernel, arch, sensor_version,
-                capabilities, boot, clock_offset_ns, clock_uncertainty_ns, facts::text as facts
-         from host order by name, id",
+    "select h.id, h.name, tags, enrolled, certified_until, revoked, h.last_seen, address, kernel, arch, sensor_version,
+                capabilities, boot, clock_offset_ns, clock_uncertainty_ns, facts::text as facts,
+                c.run as collector, c.name as collector_name, c.listen as collector_listen
+         from host h
+         left join collector c on c.run = h.collector and c.last_seen > clock_timestamp() - interval '15 s'
+         order by h.name, h.id",
 );
 
 /// Writes down a new host.
@@ -295,6 +313,14 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<HostRecord>, StoreError>
                 clock_offset_ns: row.try_get("clock_offset_ns")?,
                 clock_uncertainty_ns: row.try_get("clock_uncertainty_ns")?,
                 facts: row.try_get("facts")?,
+                connected: match row.try_get::<Option<Uuid>, _>("collector")? {
+                    Some(run) => Some(ConnectedTo {
+                        run,
+                        name: row.try_get("collector_name")?,
+                        listen: row.try_get("collector_listen")?,
+                    }),
+                    None => None,
+                },
             })
         })
         .collect()

@@ -197,9 +197,9 @@ pub async fn ensure_ahead(conn: &mut PgConnection, now: Stamp) -> Result<(), Sto
 /// When the database fails.
 pub async fn ensure(conn: &mut PgConnection, partition: Partition) -> Result<(), StoreError> {
     match make(conn, partition).await {
-        // Another collector made it meanwhile: is already a partition, or exists.
+        // Another collector made it meanwhile, or is at it: is already a partition, or it, or its row type, exists.
         Err(StoreError::Database(sqlx::Error::Database(e)))
-            if matches!(e.code().as_deref(), Some("42809" | "42P07" | "23505" | "42P17")) =>
+            if matches!(e.code().as_deref(), Some("42809" | "42P07" | "42710" | "23505" | "42P17")) =>
         {
             Ok(())
         }

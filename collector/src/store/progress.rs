@@ -1,4 +1,4 @@
-//! `merge`: how far each group's fresh segments have been merged, and who does it.
+//! `merge`: how far each group's fresh segments have been merged. Who does it is in [`super::leases`].
 
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::statements::{Statement, insert, routed};
 use super::{Group, Stamp, StoreError};
 
-pub(super) const STATEMENTS: &[Statement] = &[ENSURE, UPTO, LEASE, ADVANCE];
+pub(super) const STATEMENTS: &[Statement] = &[ENSURE, UPTO, ADVANCE];
 
 const ENSURE: Statement = insert(
     "merge.ensure",
@@ -17,17 +17,10 @@ const ENSURE: Statement = insert(
 
 const UPTO: Statement = routed("merge.upto", "select merged_upto from merge where bucket = $1");
 
-const LEASE: Statement = routed(
-    "merge.lease",
-    "update merge set holder = $2, held_until = $4
-      where bucket = $1 and (holder = $2 or held_until < $3) returning merged_upto",
-);
-
-// With the holder, so that one whose lease ran out while it worked changes nothing.
-const ADVANCE: Statement = routed(
-    "merge.advance",
-    "update merge set merged_upto = $4 where bucket = $1 and holder = $2 and merged_upto = $3",
-);
+// From where it was: of two that merged the same minutes, one changes nothing, and takes back what it wrote. (`holder` and
+// `held_until` are of versions whose lease was here.)
+const ADVANCE: Statement =
+    routed("merge.advance", "update merge set merged_upto = $3 where bucket = $1 and merged_upto = $2");
 
 /// Makes the group's row, merged up to the minute of `now`.
 ///
@@ -47,27 +40,6 @@ pub async fn merged_upto(conn: &mut PgConnection, group: Group) -> Result<Stamp,
     Ok(sqlx::query(UPTO.sql).bind(group.bucket()).fetch_one(conn).await?.try_get("merged_upto")?)
 }
 
-/// Takes or keeps the lease until `until` and returns how far the group is merged; `None` if another has it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn lease(
-    conn: &mut PgConnection,
-    group: Group,
-    holder: Uuid,
-    now: Stamp,
-    until: Stamp,
-) -> Result<Option<Stamp>, StoreError> {
-    let row = sqlx::query(LEASE.sql)
-        .bind(group.bucket())
-        .bind(holder)
-        .bind(now)
-        .bind(until)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map(|row| row.try_get("merged_upto")).transpose()?)
-}
-
 /// Records that the group is merged up to `to`; false when someone else was faster.
 ///
 /// # Errors
@@ -75,11 +47,9 @@ pub async fn lease(
 pub async fn advance(
     conn: &mut PgConnection,
     group: Group,
-    holder: Uuid,
     from: Stamp,
     to: Stamp,
 ) -> Result<bool, StoreError> {
-    let done =
-        sqlx::query(ADVANCE.sql).bind(group.bucket()).bind(holder).bind(from).bind(to).execute(conn).await?;
+    let done = sqlx::query(ADVANCE.sql).bind(group.bucket()).bind(from).bind(to).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }

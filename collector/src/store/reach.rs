@@ -6,11 +6,16 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnection, PgPool};
 
 use super::StoreError;
+use super::statements::{Statement, maintenance};
 
 /// How long a server may take to answer when a collector starts.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 const PAUSE: Duration = Duration::from_millis(200);
+
+pub(super) const STATEMENTS: &[Statement] = &[STANDBY];
+
+const STANDBY: Statement = maintenance("reach.standby", "select pg_is_in_recovery()");
 
 /// Returns once the server takes a connection, trying again for a while. A pool alone would only say that it waited.
 ///
@@ -36,6 +41,15 @@ pub async fn reach(pool: &PgPool, patience: Duration) -> Result<(), StoreError> 
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Whether the server behind a connection takes changes: not a standby, nor a primary that has become one.
+///
+/// # Errors
+/// When the connection is lost.
+pub(super) async fn is_primary(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let is_standby: bool = sqlx::query_scalar(STANDBY.sql).fetch_one(conn).await?;
+    Ok(!is_standby)
 }
 
 /// Nobody listens yet, or the server says that it is starting.

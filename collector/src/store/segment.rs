@@ -5,6 +5,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 use wire::id::HostId;
 
+use super::candidates::{Place, SegmentKey};
 use super::copy::Rows;
 use super::directory::{self, Entry};
 use super::statements::{Statement, insert};
@@ -31,6 +32,13 @@ pub struct NewSegment<'a> {
     pub payload: &'a [Bytes],
     /// How many bytes it holds if it is packed ([`super::pack`]); `None` where the batches lie in it as they came.
     pub packed: Option<u32>,
+}
+
+impl NewSegment<'_> {
+    /// What finds it again.
+    pub fn key(&self, place: Place, bucket: i16) -> SegmentKey {
+        SegmentKey { place, bucket, id: self.id, received: self.received, latest: self.latest }
+    }
 }
 
 pub(super) const STATEMENTS: &[Statement] = &[COPY];

@@ -46,9 +46,14 @@ pub const fn maintenance(name: &'static str, sql: &'static str) -> Statement {
 
 /// The statements of every noun's file.
 pub const ALL: &[&[Statement]] = &[
+    super::accounts::STATEMENTS,
+    super::announce::STATEMENTS,
     super::audit::STATEMENTS,
+    super::collectors::STATEMENTS,
+    super::leases::STATEMENTS,
     super::enrolment::STATEMENTS,
     super::hosts::STATEMENTS,
+    super::hosts::whereabouts::STATEMENTS,
     super::tokens::STATEMENTS,
     super::candidates::STATEMENTS,
     super::slices::STATEMENTS,
@@ -61,9 +66,11 @@ pub const ALL: &[&[Statement]] = &[
     super::process::STATEMENTS,
     super::progress::STATEMENTS,
     super::quarantine::STATEMENTS,
+    super::reach::STATEMENTS,
     super::reader::STATEMENTS,
     super::segment::STATEMENTS,
     super::size::STATEMENTS,
+    super::streams::REPLAY_STATEMENTS,
     super::streams::STATEMENTS,
 ];
 

@@ -9,6 +9,12 @@ use wire::ledger::Ledger;
 
 use super::statements::{Statement, fan_out, insert, routed};
 use super::{Stamp, StoreError};
+use crate::account::{self, Account};
+
+mod replayed;
+
+pub(super) use replayed::STATEMENTS as REPLAY_STATEMENTS;
+pub use replayed::{Replayed, replayed};
 
 /// Where a stream stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +47,8 @@ pub struct Advance {
     pub n_rejected: u64,
     /// What the last batch in between says, if there was one.
     pub boundary: Option<Boundary>,
+    /// Of `n_shed`, what was shed before that batch.
+    pub n_shed_before: u64,
     /// When the last of it was received.
     pub received: Stamp,
 }
@@ -50,6 +58,8 @@ pub struct Advance {
 pub struct Boundary {
     /// The counters after it.
     pub ledger: Ledger,
+    /// The number after its last event.
+    pub end_seq: u64,
     /// When it was sealed, corrected.
     pub sealed: Stamp,
     /// The boot its events happened in.
@@ -71,6 +81,10 @@ pub struct Record {
     pub n_rejected: u64,
     /// The sensor's counters at the last batch's boundary.
     pub ledger: Ledger,
+    /// The number after that batch's last event, and what was shed before it.
+    pub boundary_seq: u64,
+    /// See `boundary_seq`.
+    pub boundary_shed: u64,
     /// When the first and the last of it was received.
     pub first_received: Stamp,
     /// See `first_received`.
@@ -81,13 +95,14 @@ pub struct Record {
     pub boot: Option<BootId>,
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[CREATE, POSITIONS, ADVANCE, OF_HOST, TOTALS, EXPIRE];
+pub(super) const STATEMENTS: &[Statement] =
+    &[CREATE, POSITIONS, ADVANCE, ONE, LOCK, UNBALANCED, OF_HOST, EXPIRE];
 
 const CREATE: Statement = insert(
     "stream.create",
     "insert into stream (bucket, host, epoch, lane, next_seq, digest, n_stored, n_shed, n_rejected,
-            generated, merged, lost, dropped, first_received, last_received)
-     select bucket, host, epoch, lane, 0, $5, 0, 0, 0, 0, 0, 0, 0, $6, $6
+            generated, merged, lost, dropped, boundary_seq, boundary_shed, first_received, last_received)
+     select bucket, host, epoch, lane, 0, $5, 0, 0, 0, 0, 0, 0, 0, 0, 0, $6, $6
        from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::smallint[]) as k (bucket, host, epoch, lane)
          on conflict (bucket, host, epoch, lane) do nothing",
 );
@@ -111,33 +126,51 @@ const ADVANCE: Statement = routed(
             n_shed = s.n_shed + k.n_shed, n_rejected = s.n_rejected + k.n_rejected,
             generated = coalesce(k.generated, s.generated), merged = coalesce(k.merged, s.merged),
             lost = coalesce(k.lost, s.lost), dropped = coalesce(k.dropped, s.dropped),
+            boundary_seq = coalesce(k.boundary_seq, s.boundary_seq),
+            boundary_shed = coalesce(s.n_shed + k.boundary_shed, s.boundary_shed),
             last_received = greatest(s.last_received, k.received),
             sealed = coalesce(k.sealed, s.sealed), boot = coalesce(k.boot, s.boot)
        from unnest($2::smallint[], $3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bytea[],
                    $8::bigint[], $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[],
                    $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
-                   $17::timestamptz[], $18::timestamptz[], $19::uuid[])
+                   $17::timestamptz[], $18::timestamptz[], $19::uuid[], $20::bigint[], $21::bigint[])
             as k (bucket, host, epoch, lane, first_seq, before, next_seq, digest, n_stored, n_shed, n_rejected,
-                  generated, merged, lost, dropped, received, sealed, boot)
+                  generated, merged, lost, dropped, received, sealed, boot, boundary_seq, boundary_shed)
       where k.bucket = any($1)
         and s.bucket = k.bucket and s.host = k.host and s.epoch = k.epoch and s.lane = k.lane
         and s.next_seq = k.first_seq and s.digest = k.before",
 );
 
+macro_rules! record_from {
+    ($rest:literal) => {
+        concat!(
+            "select host, epoch, lane, next_seq, digest, n_stored, n_shed, n_rejected, generated, merged, lost, dropped,
+                    coalesce(boundary_seq, next_seq) as boundary_seq, coalesce(boundary_shed, n_shed) as boundary_shed,
+                    first_received, last_received, sealed, boot
+               from stream ",
+            $rest
+        )
+    };
+}
+
 const OF_HOST: Statement = routed(
     "stream.of_host",
-    "select host, epoch, lane, next_seq, digest, n_stored, n_shed, n_rejected, generated, merged, lost, dropped,
-            first_received, last_received, sealed, boot
-       from stream where bucket = $1 and host = $2
-      order by last_received desc limit $3",
+    record_from!("where bucket = $1 and host = $2 order by last_received desc limit $3"),
 );
 
-const TOTALS: Statement = fan_out(
-    "stream.totals",
-    "select host, count(*) as n_streams, sum(n_stored)::bigint as n_stored, sum(n_shed)::bigint as n_shed,
-            sum(n_rejected)::bigint as n_rejected, sum(lost)::bigint as lost, sum(dropped)::bigint as dropped,
-            sum(generated)::bigint as generated, sum(merged)::bigint as merged, max(last_received) as last_received
-       from stream group by host",
+const ONE: Statement =
+    routed("stream.one", record_from!("where bucket = $1 and host = $2 and epoch = $3 and lane = $4"));
+
+// Keeps ingest from moving it on meanwhile.
+const LOCK: Statement = routed(
+    "stream.lock",
+    record_from!("where bucket = $1 and host = $2 and epoch = $3 and lane = $4 for update"),
+);
+
+// What is not the sum of its parts was changed by something else than a collector.
+const UNBALANCED: Statement = fan_out(
+    "stream.unbalanced",
+    record_from!("where n_stored + n_shed + n_rejected <> next_seq order by last_received desc limit $1"),
 );
 
 const EXPIRE: Statement =
@@ -217,6 +250,8 @@ pub async fn advance(conn: &mut PgConnection, advances: &[Advance]) -> Result<u6
         .bind(advances.iter().map(|a| a.received).collect::<Vec<_>>())
         .bind(advances.iter().map(|a| a.boundary.map(|b| b.sealed)).collect::<Vec<_>>())
         .bind(advances.iter().map(|a| a.boundary.map(|b| b.boot.uuid())).collect::<Vec<_>>())
+        .bind(advances.iter().map(|a| a.boundary.map(|b| b.end_seq.cast_signed())).collect::<Vec<_>>())
+        .bind(advances.iter().map(|a| a.boundary.map(|_| a.n_shed_before.cast_signed())).collect::<Vec<_>>())
         .execute(conn)
         .await?;
     Ok(done.rows_affected())
@@ -236,43 +271,63 @@ pub async fn of_host(conn: &mut PgConnection, host: HostId, limit: u32) -> Resul
     rows.iter().map(record).collect()
 }
 
-/// The counters of all of a host's streams together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Totals {
-    /// The host.
-    pub host: HostId,
-    /// How many streams.
-    pub n_streams: u64,
-    /// Events stored.
-    pub n_stored: u64,
-    /// Events the sensor shed.
-    pub n_shed: u64,
-    /// Events the collector refused.
-    pub n_rejected: u64,
-    /// The sensor's counters.
-    pub ledger: Ledger,
-    /// When anything was last received.
-    pub last_received: Stamp,
-}
-
-/// The counters of every host that has streams.
+/// A stream with its counters; `None` where nothing is known of it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn totals(conn: &mut PgConnection) -> Result<Vec<Totals>, StoreError> {
-    let rows = sqlx::query(TOTALS.sql).fetch_all(conn).await?;
-    let total = |row: &PgRow| {
-        Ok(Totals {
-            host: HostId::new(row.try_get("host")?),
-            n_streams: number(row, "n_streams")?,
-            n_stored: number(row, "n_stored")?,
-            n_shed: number(row, "n_shed")?,
-            n_rejected: number(row, "n_rejected")?,
-            ledger: ledger(row)?,
-            last_received: row.try_get("last_received")?,
-        })
-    };
-    rows.iter().map(total).collect()
+pub async fn one(conn: &mut PgConnection, stream: StreamId) -> Result<Option<Record>, StoreError> {
+    keyed(ONE, stream).fetch_optional(conn).await?.as_ref().map(record).transpose()
+}
+
+/// The same, locked until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock(conn: &mut PgConnection, stream: StreamId) -> Result<Option<Record>, StoreError> {
+    keyed(LOCK, stream).fetch_optional(conn).await?.as_ref().map(record).transpose()
+}
+
+/// Streams whose events stored, shed and refused are not as many as were passed; at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unbalanced(conn: &mut PgConnection, limit: u32) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query(UNBALANCED.sql).bind(i64::from(limit)).fetch_all(conn).await?;
+    rows.iter().map(record).collect()
+}
+
+pub(super) fn keyed(
+    statement: Statement,
+    stream: StreamId,
+) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    sqlx::query(statement.sql)
+        .bind(stream.host.bucket())
+        .bind(stream.host.uuid())
+        .bind(stream.epoch.uuid())
+        .bind(stream.lane as i16)
+}
+
+impl Record {
+    /// Where its last batch ended, as that said.
+    pub fn boundary(&self) -> account::Boundary {
+        account::Boundary { end_seq: self.boundary_seq, ledger: self.ledger }
+    }
+
+    /// The equation at its last boundary.
+    pub fn account(&self) -> Account {
+        let Ledger { generated, merged, lost, dropped } = self.ledger;
+        // What was shed or refused after the boundary is not in the sensor's counters yet.
+        let n_shed_since = self.n_shed.saturating_sub(self.boundary_shed);
+        let n_since = self.position.next_seq.saturating_sub(self.boundary_seq);
+        Account {
+            generated,
+            stored: self.n_stored,
+            merged,
+            lost,
+            dropped: dropped.saturating_add(self.boundary_shed),
+            rejected: self.n_rejected.saturating_sub(n_since.saturating_sub(n_shed_since)),
+        }
+    }
 }
 
 /// Forgets the streams that nothing has come of since `before`.
@@ -291,6 +346,8 @@ fn record(row: &PgRow) -> Result<Record, StoreError> {
         n_shed: number(row, "n_shed")?,
         n_rejected: number(row, "n_rejected")?,
         ledger: ledger(row)?,
+        boundary_seq: number(row, "boundary_seq")?,
+        boundary_shed: number(row, "boundary_shed")?,
         first_received: row.try_get("first_received")?,
         last_received: row.try_get("last_received")?,
         sealed: row.try_get("sealed")?,
@@ -311,7 +368,7 @@ fn number(row: &PgRow, name: &str) -> Result<u64, StoreError> {
     Ok(row.try_get::<i64, _>(name)?.cast_unsigned())
 }
 
-fn stream_id(row: &PgRow) -> Result<StreamId, StoreError> {
+pub(super) fn stream_id(row: &PgRow) -> Result<StreamId, StoreError> {
     let lane: i16 = row.try_get("lane")?;
     Ok(StreamId {
         host: HostId::new(row.try_get("host")?),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
 use vedette_collector::ingest::Committed;
 use vedette_collector::listener::Outcome;
 use vedette_collector::merge;
@@ -115,12 +114,7 @@ impl World {
 
     /// Moves all finished minutes; `later`: as if it were so much later.
     pub(crate) async fn merge(&self, later: i64) {
-        let config = merge::Config {
-            pool: self.pool.clone(),
-            group: Group::WHOLE,
-            holder: Uuid::from_u128(1),
-            clock: wall_clock,
-        };
+        let config = merge::Config { pool: self.pool.clone(), group: Group::WHOLE };
         merge::catch_up(&config, Stamp::floor(wall_clock()).plus_us(later)).await.unwrap();
     }
 }

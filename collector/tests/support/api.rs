@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 use vedette_collector::access::Role;
@@ -19,6 +19,7 @@ use vedette_collector::enrolment::limits::Limits;
 use vedette_collector::ingest::Committed;
 use vedette_collector::listener::Sessions;
 use vedette_collector::postgres::scratch;
+use vedette_collector::presence::Tails;
 use vedette_collector::revocation::Revocations;
 use vedette_collector::search::Engine;
 use vedette_collector::store::tokens::{self, NewToken};
@@ -54,6 +55,9 @@ impl Api {
             committed,
             search: Arc::new(Engine::new(&pool)),
             tails: tails.clone(),
+            serving: Tails::default(),
+            missed: Arc::new(watch::Sender::new(0)),
+            run: Uuid::nil(),
         });
         Self { pool, tails, ca, revocations, router, _folder: folder }
     }

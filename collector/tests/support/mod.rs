@@ -12,6 +12,7 @@ use uuid::Uuid;
 use vedette_collector::ca::CertifiedHost;
 use vedette_collector::ingest::{self, Committed};
 use vedette_collector::listener::{Delivery, Item, Outcome};
+use vedette_collector::presence::Tails;
 use vedette_collector::store::candidates::{self, PageEnd, Place, Wanted};
 use vedette_collector::store::{Group, Stamp, slices};
 use wire::batch::{Builder, Digest, Header, Sealed};
@@ -67,8 +68,14 @@ impl Ingest {
     pub fn start(pool: &PgPool, clock: fn() -> WallTime) -> Self {
         let (deliveries, from) = mpsc::channel(4096);
         let (committed, _) = broadcast::channel(ingest::COMMITTED_CAPACITY);
-        let config =
-            ingest::Config { pool: pool.clone(), group: Group::WHOLE, clock, committed: committed.clone() };
+        let config = ingest::Config {
+            pool: pool.clone(),
+            group: Group::WHOLE,
+            clock,
+            committed: committed.clone(),
+            run: Uuid::nil(),
+            tails: Tails::default(),
+        };
         let running = tokio::spawn(ingest::run(config, from));
         Self { pool: pool.clone(), committed, deliveries, running, clock }
     }

@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Hosts(HostsArgs),
     /// Say how the collector is, and what is wrong now
     Status(StatusArgs),
+    /// List what should not be: broken chains, ledgers that do not add up, cloned certificates
+    Findings(FindingsArgs),
+    /// List batches that could not be stored, and replay them; for analysts, replaying for admins
+    Quarantine(QuarantineArgs),
     /// Make, list and revoke API tokens
     Token(TokenArgs),
     /// Make a token that enrols one host
@@ -141,7 +145,7 @@ pub(crate) struct HostsArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum HostsCommand {
-    /// One host: version, kernel, clock, and the ledger of every stream
+    /// One host: version, kernel, clock, the ledger of every stream, and its open findings
     Show {
         /// The host, by name or id
         host: String,
@@ -154,6 +158,60 @@ pub(crate) enum HostsCommand {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct FindingsArgs {
+    /// Only those about this host: its name or id
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct QuarantineArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<QuarantineCommand>,
+    #[command(flatten)]
+    pub(crate) list: QuarantineListArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct QuarantineListArgs {
+    /// Only the batches of this host: its name or id
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// List them, the one that came last first
+    List(QuarantineListArgs),
+    /// One of them: why it is there, and what its header says
+    Show {
+        /// Its id, as list shows it
+        id: String,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Read them again, as after an upgrade, and store them in their place; what is refused again stays
+    Replay {
+        /// Their ids, as list shows them
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+        /// With --all: only those of this host, by name or id
+        #[arg(long, value_name = "HOST", requires = "all")]
+        host: Option<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 #[derive(Args)]

@@ -73,6 +73,8 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
         ("boot", "host.boot.id"),
         ("address", "address"),
         ("connected", "connected"),
+        ("… to", "collector.name"),
+        ("… at", "collector.listen"),
         ("sensor", "sensor.version"),
         ("enrolled", "enrolled"),
         ("last seen", "last_seen"),
@@ -99,8 +101,17 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
         for stream in streams {
             ledger.push(names.map(|name| text(stream, name)));
         }
+        if let Some(all) = host.get("ledger") {
+            let named = |name| if name == "epoch" { "all of these".to_owned() } else { text(all, name) };
+            ledger.push(names.map(named));
+        }
         output::line("")?;
         output::line(&ledger.show())?;
+    }
+    let findings = host.get("findings").and_then(Value::as_array).unwrap_or(&empty);
+    if !findings.is_empty() {
+        output::line("")?;
+        output::line(&crate::findings::table(findings).show())?;
     }
     if let Some(sees) = host.get("sees").and_then(Value::as_array).filter(|sees| !sees.is_empty()) {
         output::line("")?;
@@ -125,7 +136,7 @@ fn sights(sees: &[Value]) -> Table {
 }
 
 /// A host's name in a path: everything but letters, digits, `-`, `.`, `_` is percent-encoded.
-fn path_segment(name: &str) -> String {
+pub(crate) fn path_segment(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {
         match byte {

@@ -7,9 +7,11 @@ mod client;
 mod down;
 mod enroll_token;
 mod event_row;
+mod findings;
 mod home;
 mod hosts;
 mod output;
+mod quarantine;
 mod search;
 mod status;
 mod table;
@@ -62,6 +64,8 @@ async fn run(cli: Cli) -> anyhow::Result<Found> {
         Command::Tree(args) => tree::run(&connect, args).await,
         Command::Hosts(args) => hosts::run(&connect, args).await,
         Command::Status(args) => status::run(&connect, args).await,
+        Command::Findings(args) => findings::run(&connect, args).await,
+        Command::Quarantine(args) => quarantine::run(&connect, args).await,
         Command::Token(args) => token::run(&connect, args).await,
         Command::EnrollToken(args) => enroll_token::run(&connect, args).await,
         Command::Up(args) => up::run(args).await,

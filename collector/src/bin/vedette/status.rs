@@ -7,6 +7,7 @@ use vedette_collector::escape;
 use crate::Found;
 use crate::cli::{Connect, Output, StatusArgs};
 use crate::client::Client;
+use crate::event_row::{text, to_the_second};
 use crate::output;
 use crate::table::{Table, cut, whole};
 
@@ -27,6 +28,11 @@ pub(crate) async fn run(connect: &Connect, args: StatusArgs) -> anyhow::Result<F
                         facts.push([format!("{name} {}", key.replace('_', " ")), plain(value)]);
                     }
                 }
+                None if section.is_array() => {
+                    for collector in section.as_array().into_iter().flatten() {
+                        facts.push(["a collector".to_owned(), one(collector)]);
+                    }
+                }
                 None => facts.push([name.replace('_', " "), plain(section)]),
             }
         }
@@ -42,6 +48,25 @@ pub(crate) async fn run(connect: &Connect, args: StatusArgs) -> anyhow::Result<F
         output::line(&format!("wrong: {}", escape::terminal(line.as_str().unwrap_or_default())))?;
     }
     Ok(Found::Something)
+}
+
+/// A collector in one line.
+fn one(collector: &Value) -> String {
+    let is_alive = collector.get("alive").and_then(Value::as_bool).unwrap_or(false);
+    let seen = match is_alive {
+        true => format!("{} sensors", text(collector, "sessions")),
+        false => format!("last seen {}", to_the_second(collector, "last_seen")),
+    };
+    let does: Vec<&str> = collector
+        .get("does")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let does = if does.is_empty() { String::new() } else { format!(", does {}", does.join(" and ")) };
+    let [name, listen, version] = ["name", "listen", "version"].map(|field| text(collector, field));
+    format!("{name} at {listen}, version {version}, {seen}{does}")
 }
 
 fn plain(value: &Value) -> String {

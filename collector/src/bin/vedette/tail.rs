@@ -35,6 +35,11 @@ pub(crate) async fn run(connect: &Connect, args: TailArgs) -> anyhow::Result<Fou
                 show(&message.data, args.output.output)?;
                 n_shown += 1;
             }
+            "lagged" if message.data.get("missed").is_none_or(serde_json::Value::is_null) => {
+                eprintln!(
+                    "vedette: the database was away, what other collectors stored meanwhile is not shown"
+                );
+            }
             "lagged" => eprintln!(
                 "vedette: too slow, {} batches of events were passed over",
                 event_row::text(&message.data, "missed")
