@@ -6,6 +6,7 @@
 //! the one error form), and return `Result<_, ApiError>`.
 
 mod audit;
+mod authority;
 mod ca;
 mod enroll;
 mod enroll_tokens;
@@ -17,6 +18,7 @@ mod health;
 mod hosts;
 mod peer;
 mod quarantine;
+mod restored;
 mod revoke;
 mod search;
 mod status;
@@ -37,7 +39,7 @@ use uuid::Uuid;
 
 pub use error::ApiError;
 
-use crate::ca::Authority;
+use crate::ca::Keyring;
 use crate::enrolment::limits::Limits;
 use crate::ingest::Committed;
 use crate::listener::Sessions;
@@ -51,8 +53,8 @@ use crate::store::{Pool, Stamp};
 pub struct State {
     /// The store.
     pub pool: Pool,
-    /// The certificate authority.
-    pub ca: Arc<Authority>,
+    /// The certificate authorities.
+    pub ca: Arc<Keyring>,
     /// How often the routes that need no token may be called.
     pub limits: Arc<Limits>,
     /// The hosts whose certificates no longer count.

@@ -3,28 +3,47 @@
 //! The key is a file beside the collector's configuration (mode 0600) and never in the database.
 //! Collectors of one fleet share it. A certificate is always built here: of a signing request
 //! only the public key is taken.
+//!
+//! An authority is replaced without enrolling a host again (docs/adr/0018): the next one lies beside it for a while.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `issue` | the two kinds of certificate |
+//! | `keep`, `rotate` | the files: made, read, and each step from one authority to the next |
+//! | `authorities` | the one or two that are in use, and what they are trusted for |
+//! | `keyring` | the same in a collector that runs: read again when the files change |
+//! | [`progress`] | how far a rotation is, and what may happen next |
+//! | `direct` | hosts are certified by an authority itself, with nothing in between |
+//! | `request`, `tls` | what is taken from a host; TLS, and who a certificate belongs to |
 
+mod authorities;
+mod direct;
 mod issue;
 mod keep;
+mod keyring;
+pub mod progress;
 mod request;
+mod rotate;
 mod tls;
 
-pub use issue::{HostCertificate, ServerCertificate};
+pub use authorities::Authorities;
+pub use issue::{HostCertificate, ServerCertificate, made_at};
 pub use keep::CaError;
+pub(crate) use keep::replace as write_whole;
+pub use keyring::Keyring;
 pub use request::{HostKey, RequestError};
-pub use tls::{CertifiedHost, NotAHost, ServerTls, host_of};
+pub use rotate::{RotateError, Rotating};
+pub use tls::{CertifiedHost, NotAHost, ServerTls, host_of, issuer_of};
 
-use std::sync::Arc;
-
-use rcgen::{Issuer, KeyPair};
+use rcgen::{Issuer, KeyPair, SigningKey as _};
 use rustls_pki_types::CertificateDer;
+use wire::authority::{AuthorityId, Endorsement, endorsement_statement};
 
 /// The authority: its certificate, and the key that signs.
 pub struct Authority {
     certificate: CertificateDer<'static>,
     pem: String,
     issuer: Issuer<'static, KeyPair>,
-    provider: Arc<rustls::crypto::CryptoProvider>,
     host_life: time::Duration,
 }
 
@@ -58,6 +77,31 @@ impl Authority {
     /// What a sensor is given to know this authority by.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.certificate)
+    }
+
+    /// The same as it travels.
+    pub fn id(&self) -> AuthorityId {
+        AuthorityId(self.fingerprint().0)
+    }
+
+    /// What certificates that it made name it by (the subject key identifier).
+    pub fn key_id(&self) -> Vec<u8> {
+        tls::subject_key_of(&self.certificate)
+    }
+
+    /// When its own certificate ends, in seconds since the Unix epoch.
+    pub fn not_after(&self) -> i64 {
+        let parsed = x509_parser::parse_x509_certificate(&self.certificate);
+        parsed.map_or(0, |(_, parsed)| parsed.validity().not_after.timestamp())
+    }
+
+    /// Its word for another authority, which makes every sensor that trusts it trust that one too.
+    ///
+    /// # Errors
+    /// When signing fails, which a sound key never does.
+    pub fn endorse(&self, other: &CertificateDer<'_>) -> Result<Endorsement, CaError> {
+        let signature = self.issuer.key().sign(&endorsement_statement(other))?;
+        Ok(Endorsement { by: self.id(), signature })
     }
 
     /// A secret for another purpose, derived from the key: the same on every collector that

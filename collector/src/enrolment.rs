@@ -10,12 +10,13 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
+use wire::authority::Endorsed;
 use wire::enrolment::{Certified, EnrollRequest};
 use wire::id::HostId;
 use wire::time::WallTime;
 
 use crate::access::secret::{Purpose, Secret};
-use crate::ca::{Authority, CaError, HostCertificate, HostKey, RequestError};
+use crate::ca::{CaError, HostCertificate, HostKey, Keyring, RequestError};
 use crate::store::{self, Pool, Stamp, StoreError, audit};
 use facts::FactsError;
 
@@ -54,7 +55,7 @@ pub enum EnrollError {
 /// See [`EnrollError`].
 pub async fn enroll(
     pool: &Pool,
-    ca: &Authority,
+    keyring: &Keyring,
     call: Call,
     request: &EnrollRequest,
 ) -> Result<Certified, EnrollError> {
@@ -62,7 +63,7 @@ pub async fn enroll(
     facts::check(&request.facts)?;
     let secret = Secret::parse(Purpose::Enroll, &request.token).ok_or(EnrollError::Token)?;
     let host = HostId::new(Uuid::now_v7());
-    let certificate = ca.certify_host(host, &key, call.now)?;
+    let certificate = keyring.certify_host(host, &key, call.now)?;
 
     let now = call.stamp();
     let mut transaction = pool.begin().await.map_err(StoreError::from)?;
@@ -92,7 +93,7 @@ pub async fn enroll(
     )
     .await?;
     tracing::info!(host.id = %host, address = %call.address, "enrolled host {host}");
-    Ok(certified(ca, host, certificate, call.now))
+    Ok(certified(keyring, host, certificate, call.now))
 }
 
 /// Writes down that somebody tried an enrolment or renewal in vain.
@@ -122,12 +123,19 @@ fn stamp(t: OffsetDateTime) -> Stamp {
     Stamp::floor(WallTime::from_unix_ns(i64::try_from(t.unix_timestamp_nanos()).unwrap_or(i64::MAX)))
 }
 
-fn certified(ca: &Authority, host: HostId, certificate: HostCertificate, now: OffsetDateTime) -> Certified {
+fn certified(
+    keyring: &Keyring,
+    host: HostId,
+    certificate: HostCertificate,
+    now: OffsetDateTime,
+) -> Certified {
+    let authorities = keyring.current();
     Certified {
         host: host.uuid(),
         certificate: certificate.pem,
-        ca: ca.pem().to_owned(),
+        ca: authorities.serving().pem().to_owned(),
         not_after: certificate.not_after.unix_timestamp(),
         now: now.unix_timestamp(),
+        authorities: authorities.endorsed().iter().map(Endorsed::to_text).collect(),
     }
 }

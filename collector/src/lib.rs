@@ -9,7 +9,9 @@
 //! | [`account`] | the equation that accounts for every record, and where it does not hold |
 //! | [`api`] | the HTTPS API under `/api/v1` (the only place that names axum) |
 //! | [`balance`] | the equation of the whole store, for Prometheus |
+//! | [`backup`] | store, keys and configuration in one file, and back |
 //! | [`ca`] | the certificate authority: who is a host, who is a collector |
+//! | [`command`] | what is done on the collector's own host beside serving: its authority, backups |
 //! | [`config`] | what a collector is told |
 //! | [`enrolment`] | how hosts come into the fleet, and stay in it |
 //! | [`home`] | where state is kept |
@@ -20,6 +22,7 @@
 //! | [`manual`] | man pages and completions, from the definitions of a command line |
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`merge`] | moves the batches of finished minutes into segments of one host each |
+//! | [`plural`] | numbers of hosts in sentences |
 //! | [`postgres`] | a private PostgreSQL: found, made, started, adopted, stopped |
 //! | [`presence`] | says that this collector lives, and hears who else does |
 //! | [`relay`] | what other collectors have stored, for the tails served here |
@@ -37,7 +40,9 @@ pub mod access;
 pub mod account;
 pub mod api;
 pub mod balance;
+pub mod backup;
 pub mod ca;
+pub mod command;
 pub mod config;
 pub mod enrolment;
 pub mod escape;
@@ -49,6 +54,7 @@ pub mod listener;
 pub mod manual;
 pub mod merge;
 pub mod metrics;
+pub mod plural;
 pub mod postgres;
 pub mod presence;
 pub mod relay;

@@ -18,8 +18,8 @@ use crate::enrolment::facts::tidy;
 use crate::listener::{Connected, Finding, HostReport, Sessions};
 use crate::store::findings::{Found, Kind};
 use crate::store::hosts::whereabouts::{self, Elsewhere, Whereabouts};
-use crate::store::hosts::{Called, Sighting};
-use crate::store::{self, Pool, Stamp, StoreError};
+use crate::store::hosts::{Called, Certificated, Sighting, TrustSeen};
+use crate::store::{self, Pool, Stamp, StoreError, audit};
 
 /// How often what was gathered may be written.
 const TICK: Duration = Duration::from_millis(250);
@@ -69,6 +69,8 @@ struct Gathered {
     heard: HashMap<HostId, Instant>,
     /// Newer sessions elsewhere that were told of: each is one finding.
     elsewhere: HashMap<HostId, i64>,
+    /// Who called since the last time, by which certificate.
+    callers: Vec<Certificated>,
     findings: Vec<Found>,
     urgent: bool,
     n_ticks: u32,
@@ -79,8 +81,14 @@ impl Gathered {
         match report {
             HostReport::Connected { host, address, at, hello } => {
                 self.heard.insert(host.host, Instant::now());
-                let sighting = self.of(host.host, at);
-                sighting.called = Some(called(address.to_string(), &hello));
+                let called = called(address.to_string(), &hello);
+                self.callers.push(Certificated {
+                    id: host.host,
+                    serial: host.serial,
+                    certified_until: Stamp::from_unix_us(host.not_after.saturating_mul(1_000_000)),
+                    facts: called.facts.clone(),
+                });
+                self.of(host.host, at).called = Some(called);
                 self.urgent = true;
             }
             HostReport::Heartbeat { host, at, facts } => {
@@ -88,6 +96,10 @@ impl Gathered {
                 let sighting = self.of(host.host, at);
                 sighting.clock = clock(&facts);
                 sighting.facts = facts_json(&facts);
+            }
+            HostReport::Trusts { host, at, issuer, authorities } => {
+                self.of(host.host, at).standing = Some(TrustSeen { issuer, trusts: authorities });
+                self.urgent = true;
             }
             HostReport::Disconnected { host, at, .. } => {
                 self.of(host.host, at);
@@ -127,6 +139,7 @@ impl Gathered {
             called: None,
             facts: None,
             clock: None,
+            standing: None,
         });
         sighting.last_seen = sighting.last_seen.max(at);
         sighting
@@ -152,6 +165,10 @@ async fn write_hosts(config: &Config, gathered: &mut Gathered) -> Result<(), Sto
     if gathered.hosts.is_empty() {
         return Ok(());
     }
+    if let Err(error) = adopt(&config.pool, &mut gathered.callers).await {
+        let error = wire::cause::chain(&error);
+        tracing::warn!(error, "cannot look for hosts that the store does not know: {error}");
+    }
     let mut conn = config.pool.acquire().await?;
     // In one order: another collector may write of the same hosts.
     let mut sightings: Vec<_> = gathered.hosts.values().cloned().collect();
@@ -176,6 +193,33 @@ async fn write_hosts(config: &Config, gathered: &mut Gathered) -> Result<(), Sto
     store::hosts::sighted(&mut *conn, &sightings).await?;
     gathered.hosts.clear();
     gathered.heard.clear();
+    Ok(())
+}
+
+/// Takes up hosts that were enrolled after the backup was made which the store came out of.
+async fn adopt(pool: &Pool, callers: &mut Vec<Certificated>) -> Result<(), StoreError> {
+    // One host may have called twice.
+    callers.sort_by_key(|caller| (caller.id, std::cmp::Reverse(caller.certified_until)));
+    callers.dedup_by_key(|caller| caller.id);
+    let us = jiff::Timestamp::now().as_microsecond();
+    let adopted = match callers.is_empty() {
+        true => Vec::new(),
+        false => store::hosts::adopt(pool, callers, Stamp::from_unix_us(us)).await?,
+    };
+    callers.clear();
+    for host in adopted {
+        tracing::warn!(host.id = %host, "took up host {host}, which was enrolled after the backup was made; its tags are lost");
+        let entry = audit::Entry {
+            at: Stamp::from_unix_us(us),
+            actor: "collector",
+            action: "host.adopt",
+            about: &format!("host:{host}"),
+            address: None,
+            outcome: audit::Outcome::Done,
+            detail: Some("enrolled after the backup that was restored"),
+        };
+        audit::append(pool, entry).await?;
+    }
     Ok(())
 }
 

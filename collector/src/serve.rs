@@ -4,6 +4,7 @@
 //! works on them. Stop: no new calls, the sensors told to go elsewhere, what they had sent
 //! committed and acknowledged, and the private database last.
 
+mod authorities;
 mod certificate;
 mod https;
 mod identity;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::time::WallTime;
 
-use crate::ca::{self, Authority, CaError};
+use crate::ca::{self, CaError, Keyring};
 use crate::config::Config;
 use crate::enrolment::limits::Limits;
 use crate::ingest::Watermarks;
@@ -36,6 +37,7 @@ use crate::revocation::Revocations;
 use crate::search::Engine;
 use crate::store::{self, Group, Pool, Stamp, StoreError};
 use crate::{api, balance, ingest, merge, metrics, presence, relay, retention, roster};
+use authorities::Following;
 use certificate::Certificate;
 use parts::{Parts, named, named_io};
 
@@ -106,6 +108,14 @@ pub enum ServeError {
     },
 }
 
+/// Locks a collector's folder, made if need be, as long as the file lives: for whoever must not have a collector run there.
+///
+/// # Errors
+/// When one runs.
+pub(crate) fn lock(folder: &std::path::Path) -> Result<std::fs::File, ServeError> {
+    lock::take(folder)
+}
+
 /// Runs a collector until `shutdown`, or until it cannot go on.
 ///
 /// # Errors
@@ -117,8 +127,7 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
     let (api_port, listen) = port::api(config.listen)?;
     let metrics_port = port::metrics(config.metrics)?;
     let recorder = metrics::install()?;
-    let ca = Authority::open_or_create(&folder, OffsetDateTime::now_utc())?;
-    let ca = Arc::new(ca.with_host_life(config.certificate_lifetime));
+    let ca = Arc::new(Keyring::open(&folder, config.certificate_lifetime, OffsetDateTime::now_utc())?);
     let collector = identity::of(&folder)?;
     let certificate = Certificate::new(ca.clone(), certificate::names(&config.names, listen))?;
     let sessions = Arc::new(Sessions::default());
@@ -128,7 +137,7 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
         tls: certificate.quic(),
         identify: identify(revocations.clone()),
         collector,
-        reset_key: ca.derived_secret("vedette 2026 QUIC stateless reset"),
+        reset_key: ca.current().serving().derived_secret("vedette 2026 QUIC stateless reset"),
         limits: ListenerLimits::default(),
     })?;
 
@@ -149,7 +158,7 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
         if extras.local_cli {
             local_cli::leave(&folder, url.clone(), &pool, Stamp::floor(clock())).await?;
         }
-        let announce = ready::Ready { url: &url, listen, ca_sha256: ca.fingerprint() };
+        let announce = ready::Ready { url: &url, listen, ca_sha256: ca.current().serving().fingerprint() };
         let whole = Whole {
             config: &config,
             private: private.clone(),
@@ -186,7 +195,7 @@ struct Whole<'a> {
     config: &'a Config,
     private: Option<Private>,
     pool: Pool,
-    ca: Arc<Authority>,
+    ca: Arc<Keyring>,
     collector: Uuid,
     sessions: Arc<Sessions>,
     revocations: Arc<Revocations>,
@@ -212,6 +221,13 @@ impl Whole<'_> {
         let sink = Sink { deliveries, reports, streams: Arc::new(Watermarks::new(pool.clone())) };
         let listener = self.listener.run(sink, self.sessions.clone(), parts.stop_callers.clone());
         parts.callers.spawn(named("the sensors' listener", listener));
+        let following = Following {
+            keyring: self.ca.clone(),
+            sessions: self.sessions.clone(),
+            pool: pool.clone(),
+            collector: self.collector,
+            clock,
+        };
         let state = api::State {
             pool: pool.clone(),
             ca: self.ca,
@@ -269,6 +285,7 @@ impl Whole<'_> {
         let (revocations, follow) = (self.revocations, stop.clone());
         let watch = async move { revocations.follow(&pool, clock, follow).await };
         parts.keepers.spawn(named("the watch on revocations", watch));
+        parts.keepers.spawn(named("the watch on the authorities", following.run(stop.clone())));
         parts.keepers.spawn(named("the renewal of certificates", self.certificate.keep_fresh(stop.clone())));
         let metrics = metrics::serve(self.metrics_port, self.recorder, stop.clone());
         parts.keepers.spawn(named_io("the metrics", metrics));

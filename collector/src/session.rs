@@ -26,9 +26,11 @@ pub use output::Output;
 pub use rate::Rate;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
+use wire::authority::Authorities;
 use wire::frame::Code;
 use wire::frame::collector::{Ack, FromCollector, HeartbeatReply, Watermark};
 use wire::frame::sensor::{FromSensor, Goodbye, Heartbeat};
@@ -76,6 +78,8 @@ pub struct Session {
     ration: Ration,
     n_rejected: u32,
     is_looking_up: bool,
+    /// What the sensor is to be told of authorities, and was not yet.
+    announcement: Option<Arc<Authorities>>,
     out: VecDeque<Output>,
 }
 
@@ -108,6 +112,7 @@ impl Session {
             ration: Ration::new(limits.window),
             n_rejected: 0,
             is_looking_up: false,
+            announcement: None,
             out: VecDeque::new(),
             limits,
         }
@@ -130,9 +135,18 @@ impl Session {
             (_, FromSensor::Goodbye(bye)) => self.end(bye.code, bye.reason),
             (Phase::Greeting, FromSensor::Hello(hello)) => self.greeted(hello),
             (Phase::Live, FromSensor::Heartbeat(heartbeat)) => self.alive(now, heartbeat),
+            (Phase::Live, FromSensor::Trusts(trusts)) => {
+                self.out.push_back(Output::Trusts(trusts.authorities));
+            }
+            (_, FromSensor::Trusts(_)) => self.close(Code::OUT_OF_ORDER, "authorities before the welcome"),
             (_, FromSensor::Hello(_)) => self.close(Code::OUT_OF_ORDER, "a second hello"),
             (_, FromSensor::Heartbeat(_)) => self.close(Code::OUT_OF_ORDER, "a heartbeat before the welcome"),
         }
+    }
+
+    /// Tells the sensor which authorities are in use, once the session is live.
+    pub fn handle_authorities(&mut self, authorities: Arc<Authorities>) {
+        self.announcement = Some(authorities);
     }
 
     /// Sets what may be in flight from now on.
@@ -220,6 +234,10 @@ impl Session {
                 let watermark = Watermark { epoch: *epoch, lane: *lane, next_seq, digest };
                 self.out.push_back(Output::Send(Ack { watermark }.into()));
             }
+        }
+        if let Some(authorities) = self.announcement.take() {
+            let authorities = Arc::unwrap_or_clone(authorities);
+            self.out.push_back(Output::Send(FromCollector::Authorities(authorities)));
         }
         if let Some(credit) = self.ration.due() {
             self.out.push_back(Output::Send(FromCollector::Credit(credit)));

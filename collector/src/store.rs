@@ -14,7 +14,9 @@
 //! | [`gaps`], [`quarantine`], [`findings`] | what is known to be missing, refused, or odd |
 //! | [`progress`] | `merge`: how far fresh has been merged |
 //! | [`collectors`], [`leases`], [`announce`] | who shares this store, who does which periodic work, what others have stored |
+//! | [`authorities`] | `collector_authority`: which certificate authorities each collector holds |
 //! | [`hosts`], [`tokens`], [`enrolment`], [`audit`] | small tables: who is in the fleet, who may call, who did what |
+//! | [`restores`] | `restore`, `restored_stream`: what a store out of a backup knows to be missing |
 //! | [`partitions`] | made ahead, dropped by retention |
 
 use sqlx::Connection;
@@ -24,6 +26,7 @@ pub mod accounts;
 pub mod address;
 pub mod announce;
 pub mod audit;
+pub mod authorities;
 pub mod candidates;
 pub mod collectors;
 pub mod connection;
@@ -44,6 +47,7 @@ pub mod progress;
 pub mod quarantine;
 pub mod reach;
 pub mod reader;
+pub mod restores;
 pub mod segment;
 pub mod size;
 pub mod slices;
@@ -115,6 +119,11 @@ pub async fn migrate(pool: &PgPool, now: Stamp) -> Result<(), StoreError> {
     progress::ensure(&mut conn, Group::WHOLE, now).await?;
     partitions::ensure_ahead(&mut conn, now).await?;
     Ok(())
+}
+
+/// The last migration that this version knows.
+pub fn newest_schema() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 /// The hosts whose rows are written through one connection in one transaction, named by its first bucket.

@@ -46,7 +46,7 @@ async fn enroll_token(api: &Api, wanted: Value) -> String {
     let admin = api.token(Role::Admin).await;
     let (status, made) = api.call(Method::POST, "/api/v1/enroll-tokens", Some(&admin), Some(wanted)).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
-    assert_eq!(made["ca_sha256"], api.ca.fingerprint().to_string());
+    assert_eq!(made["ca_sha256"], api.ca.current().serving().fingerprint().to_string());
     made["token"].as_str().unwrap().to_owned()
 }
 
@@ -70,7 +70,7 @@ fn call(now: OffsetDateTime) -> Call {
 impl Host {
     /// An honest request, by this host's key, with a challenge of `now`.
     fn request(&self, api: &Api, new: &KeyPair, now: OffsetDateTime) -> RenewRequest {
-        let key = api.ca.derived_secret(challenge::PURPOSE);
+        let key = api.ca.current().serving().derived_secret(challenge::PURPOSE);
         let challenge = challenge::make(&key, [3; 16], now.unix_timestamp() as u64);
         let statement = renewal_statement(
             &challenge,
@@ -103,7 +103,7 @@ async fn a_token_gives_one_host_an_identity() {
     let named = host_of(&certificate(&host.certified.certificate)).unwrap();
     assert_eq!(named.host.uuid(), host.certified.host);
     assert_eq!(named.not_after, host.certified.not_after);
-    assert_eq!(host.certified.ca, api.ca.pem());
+    assert_eq!(host.certified.ca, api.ca.current().serving().pem());
     let hosts = vedette_collector::store::hosts::all(&api.pool).await.unwrap();
     let [row] = hosts.as_slice() else { panic!("{hosts:?}") };
     assert_eq!((row.id, row.name.as_str()), (named.host, "web-1"));
@@ -309,7 +309,7 @@ async fn a_renewal_needs_the_key_and_a_fresh_challenge() {
     let made_up = RenewRequest { challenge: "AAAA".to_owned(), ..honest.clone() };
     assert!(try_it(made_up).await.contains("challenge"));
     // A collector's certificate, and one of another authority, are no host's.
-    let server = api.ca.certify_collector(&[], now).unwrap();
+    let server = api.ca.current().serving().certify_collector(&[], now).unwrap();
     let server = RenewRequest { certificate: pem(&server.chain[0]), ..honest.clone() };
     assert!(try_it(server).await.contains("not one of a host"));
     let foreign = Api::start().await;

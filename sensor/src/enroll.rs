@@ -12,10 +12,11 @@ use clap::Args;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use wire::authority::Endorsed;
 use wire::enrolment::{Certified, EnrollRequest};
 use wire::id::HostId;
 
-use crate::identity::{Fingerprint, Identity, IdentityError, Mismatch};
+use crate::identity::{Fingerprint, Identity, IdentityError, Mismatch, trust};
 
 /// The flags of `enroll`.
 #[derive(Clone, Args)]
@@ -79,9 +80,10 @@ pub async fn enroll(args: &EnrollArgs, folder: &Path) -> Result<HostId, EnrollEr
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let request =
         EnrollRequest { token: args.token.trim().to_owned(), csr: csr(&key)?, facts: facts::here() };
-    let caller = Caller::new(args.ca_sha256)?;
+    let caller = Caller::new(vec![args.ca_sha256])?;
     let certified: Certified = caller.post(&args.collectors, "/api/v1/enroll", &request).await?;
-    let identity = identity(certified, key, args.ca_sha256, args.collectors.clone())?;
+    let known = Known { pinned: vec![args.ca_sha256], trusted: Vec::new(), collectors: &args.collectors };
+    let identity = identity(certified, key, known)?;
     identity.save(folder)?;
     Ok(identity.host)
 }
@@ -93,22 +95,38 @@ pub(crate) fn csr(key: &KeyPair) -> Result<String, rcgen::Error> {
     params.serialize_request(key)?.pem()
 }
 
-/// What the collector answered, if it is for this key and by the pinned authority.
+/// What is known of the fleet when a collector answers.
+pub(crate) struct Known<'a> {
+    /// The authorities, one or more.
+    pub(crate) pinned: Vec<Fingerprint>,
+    /// Their certificates, as far as they are known.
+    pub(crate) trusted: Vec<CertificateDer<'static>>,
+    pub(crate) collectors: &'a [String],
+}
+
+/// What the collector answered, if it is for this key and by a pinned authority. Further authorities that one of those
+/// speaks for are trusted then, too.
 pub(crate) fn identity(
     certified: Certified,
     key: KeyPair,
-    pinned: Fingerprint,
-    collectors: Vec<String>,
+    known: Known<'_>,
 ) -> Result<Identity, EnrollError> {
     let answer = |what: &str| EnrollError::Answer(what.to_owned());
     let certificate = CertificateDer::from_pem_slice(certified.certificate.as_bytes())
         .map_err(|_| answer("its certificate is no PEM"))?;
     let ca = CertificateDer::from_pem_slice(certified.ca.as_bytes())
         .map_err(|_| answer("its authority is no PEM"))?;
-    if Fingerprint::of(&ca) != pinned {
+    if !known.pinned.contains(&Fingerprint::of(&ca)) {
         return Err(answer("it names another authority than the pinned one"));
     }
-    let identity = Identity::try_new(certificate, key, ca, collectors)
+    let mut trusted = known.trusted;
+    if !trusted.contains(&ca) {
+        trusted.push(ca);
+    }
+    let offered: Vec<Endorsed> =
+        certified.authorities.iter().filter_map(|text| Endorsed::from_text(text).ok()).collect();
+    let trusted = trust::extended(&trusted, &offered).unwrap_or(trusted);
+    let identity = Identity::try_new(certificate, key, trusted, known.collectors.to_vec())
         .map_err(|e: Mismatch| EnrollError::Answer(e.to_string()))?;
     if identity.host.uuid() != certified.host {
         return Err(answer("its certificate is for another host than it says"));

@@ -1,14 +1,16 @@
-//! Who this host is: its certificate and key, the fleet's authority, and where the collectors are.
+//! Who this host is: its certificate and key, the fleet's authorities, and where the collectors are.
 //!
 //! `$home/sensor` (mode 0700) holds:
 //!
 //! - `host.pem` (0600): the certificate, then its key, in one file, so that a renewal replaces both
 //!   at once or neither;
-//! - `ca.pem`: the authority's certificate, pinned at enrolment and never replaced by a renewal;
+//! - `ca.pem`: the certificates of the authorities that are trusted: the one pinned at enrolment, and those that a trusted
+//!   one has spoken for since (see [`trust`]);
 //! - `collectors`: one `host:port` a line, the preferred one first.
 
 mod keep;
 pub mod pin;
+pub mod trust;
 
 pub use keep::IdentityError;
 pub(crate) use keep::pem as keep_pem;
@@ -22,6 +24,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use uuid::Uuid;
+use wire::authority::AuthorityId;
 use wire::id::HostId;
 use x509_parser::extensions::GeneralName;
 
@@ -33,7 +36,7 @@ pub struct Identity {
     pub collectors: Vec<String>,
     certificate: CertificateDer<'static>,
     key: KeyPair,
-    ca: CertificateDer<'static>,
+    trusted: Vec<CertificateDer<'static>>,
     validity: Validity,
 }
 
@@ -68,6 +71,9 @@ pub enum Mismatch {
     /// It names no host.
     #[error("the certificate names no host, expected one SAN URI urn:uuid:…")]
     NoHost,
+    /// There is no authority to know collectors by.
+    #[error("there is no authority's certificate beside it")]
+    NoAuthority,
     /// It is for another key.
     #[error("the certificate is for another key than the one beside it")]
     Key,
@@ -81,9 +87,12 @@ impl Identity {
     pub fn try_new(
         certificate: CertificateDer<'static>,
         key: KeyPair,
-        ca: CertificateDer<'static>,
+        trusted: Vec<CertificateDer<'static>>,
         collectors: Vec<String>,
     ) -> Result<Self, Mismatch> {
+        if trusted.is_empty() {
+            return Err(Mismatch::NoAuthority);
+        }
         let (_, parsed) =
             x509_parser::parse_x509_certificate(&certificate).map_err(|_| Mismatch::Certificate)?;
         if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
@@ -99,7 +108,7 @@ impl Identity {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
         };
-        Ok(Self { host: HostId::new(id), collectors, certificate, key, ca, validity })
+        Ok(Self { host: HostId::new(id), collectors, certificate, key, trusted, validity })
     }
 
     /// From when to when the certificate is valid.
@@ -112,14 +121,19 @@ impl Identity {
         &self.certificate
     }
 
-    /// The authority's certificate.
-    pub fn ca(&self) -> &CertificateDer<'static> {
-        &self.ca
+    /// The authorities that are trusted, one or more.
+    pub fn trusted(&self) -> &[CertificateDer<'static>] {
+        &self.trusted
     }
 
-    /// The authority's fingerprint.
-    pub fn ca_fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.ca)
+    /// Their fingerprints, as they travel.
+    pub fn trusted_ids(&self) -> Vec<AuthorityId> {
+        self.trusted.iter().map(trust::id_of).collect()
+    }
+
+    /// Trusts these instead, one or more.
+    pub(crate) fn set_trusted(&mut self, trusted: Vec<CertificateDer<'static>>) {
+        self.trusted = trusted;
     }
 
     /// The certificate's key.
@@ -127,14 +141,16 @@ impl Identity {
         &self.key
     }
 
-    /// TLS for the uplink: version 1.3, the fleet's authority and no other, this host's certificate.
+    /// TLS for the uplink: version 1.3, the fleet's authorities and no other, this host's certificate.
     ///
     /// # Errors
     /// When the certificates cannot be used, which those of our collectors always can.
     pub fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(self.ca.clone())?;
+        for authority in &self.trusted {
+            roots.add(authority.clone())?;
+        }
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(|e| rustls::Error::General(e.to_string()))?;

@@ -15,10 +15,12 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use wire::authority::Authorities;
 use wire::enrolment::{Certified, Challenge, RenewRequest, renewal_statement};
 
-use crate::enroll::{CallError, Caller, EnrollError, csr, identity};
-use crate::identity::{Identity, IdentityError, keep_pem};
+use crate::enroll::{CallError, Caller, EnrollError, Known, csr, identity};
+use crate::identity::{Fingerprint, Identity, IdentityError, keep_pem, trust};
+use crate::uplink::Link;
 
 /// How long the task sleeps at most: the clock may jump and the host may sleep.
 const NAP: Duration = Duration::from_secs(300);
@@ -51,21 +53,39 @@ pub struct RenewConfig {
     pub identity: Identity,
     /// The collectors to call, `host:port` each.
     pub collectors: Vec<String>,
+    /// Where what collectors say of authorities comes from, and what is trusted goes to.
+    pub link: Arc<Link>,
 }
 
 /// Renews the certificate in time, writes it down, and hands the uplink TLS with it, until `shutdown`.
 pub async fn run(config: RenewConfig, tls: watch::Sender<Arc<ClientConfig>>, shutdown: CancellationToken) {
-    let RenewConfig { folder, mut identity, collectors } = config;
+    let RenewConfig { folder, mut identity, collectors, link } = config;
+    let mut told = link.authorities();
+    link.set_trusts(identity.trusted_ids());
     let mut n_failures = 0;
     let mut not_before = 0;
     // One throw for each certificate: thrown anew at each look, the earliest would win.
     let mut jitter = rand::random();
+    let mut asked = None;
     loop {
-        let attempt = Attempt { now: now(), n_failures, not_before, jitter };
+        let attempt = Attempt { now: now(), n_failures, not_before, jitter, asked };
         let wait = next(identity.validity(), attempt);
         if !wait.is_zero() {
-            if shutdown.run_until_cancelled(tokio::time::sleep(wait.min(NAP))).await.is_none() {
-                return;
+            tokio::select! {
+                () = tokio::time::sleep(wait.min(NAP)) => {}
+                Ok(()) = told.changed() => {
+                    let Some(authorities) = told.borrow_and_update().clone() else { continue };
+                    asked = asked.or_else(|| when_asked(&identity, &authorities));
+                    if let Some(fresh) = heed(&mut identity, &authorities, &folder) {
+                        link.set_trusts(identity.trusted_ids());
+                        // For the next connection; the one there is goes on, or a whole fleet would come back at once.
+                        tls.send_if_modified(|tls| {
+                            *tls = fresh;
+                            false
+                        });
+                    }
+                }
+                () = shutdown.cancelled() => return,
             }
             continue;
         }
@@ -75,8 +95,11 @@ pub async fn run(config: RenewConfig, tls: watch::Sender<Arc<ClientConfig>>, shu
         match result.and_then(|renewed| Ok((renewed.tls()?, renewed))) {
             Ok((fresh, renewed)) => {
                 identity = renewed;
+                link.set_trusts(identity.trusted_ids());
                 tls.send_replace(fresh);
-                (n_failures, not_before, jitter) = (0, 0, rand::random());
+                (n_failures, not_before, jitter, asked) = (0, 0, rand::random(), None);
+                // Heard before this certificate, it may hold for it again.
+                told.mark_changed();
                 tracing::info!("renewed this host's certificate");
             }
             Err(error) => {
@@ -89,13 +112,44 @@ pub async fn run(config: RenewConfig, tls: watch::Sender<Arc<ClientConfig>>, shu
     }
 }
 
+/// When to renew because a collector asks for it: its hosts are certified by another authority now.
+fn when_asked(identity: &Identity, told: &Authorities) -> Option<i64> {
+    let issuing = identity.trusted().iter().find(|authority| trust::id_of(authority) == told.issuing);
+    let is_of_another = issuing.is_none_or(|issuing| !trust::is_issuer(issuing, identity.certificate()));
+    let within = i64::from(told.renew_within_s);
+    (within > 0 && is_of_another).then(|| now() + rand::random_range(0..within))
+}
+
+/// Trusts what the collectors use, forgets what they no longer do, and writes that down; TLS with it, if anything changes.
+fn heed(identity: &mut Identity, told: &Authorities, folder: &Path) -> Option<Arc<ClientConfig>> {
+    let before = identity.trusted().to_vec();
+    let extended = trust::extended(&before, &told.authorities);
+    let all = extended.as_ref().unwrap_or(&before);
+    let trusted = trust::reduced(all, told, identity.certificate()).or(extended)?;
+    identity.set_trusted(trusted);
+    let heeded = identity.save_trusted(folder).map_err(RenewError::from).and_then(|()| Ok(identity.tls()?));
+    match heeded {
+        Ok(tls) => {
+            let n_trusted = identity.trusted().len();
+            tracing::info!(n_trusted, "the fleet's authorities have changed: {n_trusted} are trusted now");
+            Some(tls)
+        }
+        Err(error) => {
+            identity.set_trusted(before);
+            tracing::error!("cannot take up the fleet's other authority: {error}");
+            None
+        }
+    }
+}
+
 /// Asks for the next certificate, for a new key, and writes it down.
 ///
 /// # Errors
 /// See [`RenewError`]; the identity kept is then still the old one, and the collector takes it again.
 pub async fn renew(old: &Identity, collectors: &[String], folder: &Path) -> Result<Identity, RenewError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|e| RenewError::Key(e.to_string()))?;
-    let caller = Caller::new(old.ca_fingerprint())?;
+    let pinned: Vec<Fingerprint> = old.trusted().iter().map(Fingerprint::of).collect();
+    let caller = Caller::new(pinned.clone())?;
     let nothing = serde_json::json!({});
     let Challenge { challenge } = caller.post(collectors, "/api/v1/renew/challenge", &nothing).await?;
     let statement = renewal_statement(&challenge, old.certificate(), &key.subject_public_key_info());
@@ -106,9 +160,13 @@ pub async fn renew(old: &Identity, collectors: &[String], folder: &Path) -> Resu
         signature: STANDARD.encode(sign(old.key(), &statement)?),
     };
     let certified: Certified = caller.post(collectors, "/api/v1/renew", &request).await?;
-    let renewed = identity(certified, key, old.ca_fingerprint(), old.collectors.clone())?;
+    let known = Known { pinned, trusted: old.trusted().to_vec(), collectors: &old.collectors };
+    let renewed = identity(certified, key, known)?;
     if renewed.host != old.host {
         return Err(EnrollError::Answer("it is for another host".to_owned()).into());
+    }
+    if renewed.trusted() != old.trusted() {
+        renewed.save_trusted(folder)?;
     }
     renewed.save_certificate(folder)?;
     Ok(renewed)

@@ -26,6 +26,7 @@ pub use reconnect::{Attempt, Reconnect};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use wire::authority::{AuthorityId, Trusts};
 use wire::frame::collector::{Credit, FromCollector, HeartbeatReply, Watermark, Welcome};
 use wire::frame::sensor::{Facts, Goodbye, Heartbeat, Hello};
 use wire::frame::{Code, MAX_DATA_STREAMS, MAX_STREAMS_NAMED, VERSION};
@@ -72,6 +73,8 @@ pub struct Session {
     patience: u32,
     probe: Option<Now>,
     clock: ClockFilter,
+    /// The authorities that this host trusts; none: nothing is told of them.
+    trusts: Vec<AuthorityId>,
     out: VecDeque<Output>,
 }
 
@@ -103,6 +106,7 @@ impl Session {
             patience: 1,
             probe: Some(now),
             clock: ClockFilter::default(),
+            trusts: Vec::new(),
             out: VecDeque::new(),
         };
         session.handle_holdings(holdings);
@@ -114,6 +118,13 @@ impl Session {
     #[must_use]
     pub fn with_patience(mut self, patience: u32) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Tells the collector that this host trusts these authorities.
+    #[must_use]
+    pub fn with_trusts(mut self, trusts: Vec<AuthorityId>) -> Self {
+        self.trusts = trusts;
         self
     }
 
@@ -143,6 +154,17 @@ impl Session {
         self.schedule();
     }
 
+    /// Tells the collector that this host trusts other authorities now.
+    pub fn handle_trusts(&mut self, authorities: Vec<AuthorityId>) {
+        match self.phase {
+            Phase::Greeting => self.trusts = authorities,
+            Phase::Live if !authorities.is_empty() => {
+                self.out.push_back(Output::Control(Trusts { authorities }.into()));
+            }
+            Phase::Live | Phase::Closed => {}
+        }
+    }
+
     /// Takes a frame from the control stream.
     pub fn handle_frame(&mut self, now: Now, frame: FromCollector) {
         if self.phase == Phase::Closed {
@@ -168,6 +190,9 @@ impl Session {
                 self.credit.batches = self.credit.batches.max(credit.batches);
             }
             (Phase::Live, FromCollector::HeartbeatReply(reply)) => self.replied(now, reply),
+            (Phase::Live, FromCollector::Authorities(authorities)) => {
+                self.out.push_back(Output::Authorities(authorities));
+            }
             (_, frame) => self.close(Code::OUT_OF_ORDER, format!("unexpected {}", name_of(&frame))),
         }
         self.schedule();
@@ -282,6 +307,10 @@ impl Session {
         self.credit = welcome.credit;
         self.max_batch_bytes = u64::from(welcome.max_batch_bytes);
         self.out.push_back(Output::Welcomed { collector: welcome.collector });
+        if !self.trusts.is_empty() {
+            let authorities = std::mem::take(&mut self.trusts);
+            self.out.push_back(Output::Control(Trusts { authorities }.into()));
+        }
         // The Welcome is a clock probe too, if a coarse one: the look-up is in its round trip.
         self.measure(now, welcome.time, welcome.time);
         for watermark in welcome.watermarks {
@@ -369,6 +398,7 @@ fn name_of(frame: &FromCollector) -> &'static str {
         FromCollector::Credit(_) => "credit",
         FromCollector::HeartbeatReply(_) => "heartbeat reply",
         FromCollector::Goodbye(_) => "goodbye",
+        FromCollector::Authorities(_) => "authorities",
     }
 }
 

@@ -57,6 +57,10 @@ pub struct Certified {
     pub not_after: i64,
     /// The collector's clock when it answered, in seconds since the Unix epoch.
     pub now: i64,
+    /// Every authority of the fleet, each an [`Endorsed`](crate::authority::Endorsed) as text; collectors before these were
+    /// told leave it out, and sensors before skip it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<String>,
 }
 
 /// The answer of `POST /api/v1/renew/challenge`.

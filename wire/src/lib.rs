@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`id`] | hosts, boots, epochs, lanes, streams, processes, events |
 //! | [`time`] | the boot clock, the wall clock, and the correction between them |
+//! | [`authority`] | how a fleet moves to its next certificate authority |
 //! | [`enrolment`] | how a host gets its certificate and keeps it |
 //! | [`field`] | the names of the query language, once |
 //! | [`value`] | what a field can hold |
@@ -26,6 +27,7 @@
 //! | [`cause`] | an error with what caused it, in one line |
 //! | [`limits`] | hard bounds on everything that comes from elsewhere |
 
+pub mod authority;
 pub mod batch;
 pub mod cause;
 pub mod decide;

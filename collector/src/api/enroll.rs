@@ -49,7 +49,7 @@ pub(super) async fn challenge(
     Peer(address): Peer,
 ) -> Result<Json<Challenge>, ApiError> {
     let call = admit(&state, address)?;
-    let key = state.ca.derived_secret(challenges::PURPOSE);
+    let key = state.ca.current().serving().derived_secret(challenges::PURPOSE);
     let now = call.now.unix_timestamp().max(0) as u64;
     Ok(Json(Challenge { challenge: challenges::make(&key, rand::random(), now) }))
 }

@@ -80,7 +80,7 @@ pub(super) async fn create(
     let body = CreatedEnrollToken {
         token: secret.reveal().to_owned(),
         expires: token.expires.to_string(),
-        ca_sha256: state.ca.fingerprint().to_string(),
+        ca_sha256: state.ca.current().serving().fingerprint().to_string(),
     };
     Ok((StatusCode::CREATED, Json(body)))
 }

@@ -11,17 +11,20 @@ use wire::id::HostId;
 
 use super::error::ErrorBody;
 use super::extract::{Json as JsonBody, Path};
-use super::{ApiError, State};
+use super::{ApiError, State, restored};
 use crate::account::Account;
 use crate::store::accounts::{self, Totals};
 use crate::store::hosts::{self, HostRecord};
 use crate::store::streams::{self, Record};
-use crate::store::{StoreError, findings};
+use crate::store::{Stamp, StoreError, findings};
 
 /// So many streams of one host are shown, the one last heard of first.
 const MAX_STREAMS: u32 = 200;
 /// So many findings.
 const MAX_FINDINGS: u32 = 50;
+
+/// A host that was heard of within this is connected: what it says is written down every ten seconds.
+const HEARD_US: i64 = 60_000_000;
 
 /// All hosts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,6 +84,7 @@ pub(super) async fn show(
     put(&mut json, "certified_until", record.certified_until.to_string());
     let all = streams.iter().map(Record::account).fold(Account::default(), |sum, one| sum.plus(&one));
     put(&mut json, "ledger", ledger(&all));
+    put(&mut json, "missing", Some(restored::of_host(&state, &record).await?).filter(|all| !all.is_empty()));
     put(&mut json, "streams", streams.iter().map(stream).collect::<Vec<_>>());
     let open = found.iter().filter(|finding| finding.state == "open");
     put(
@@ -122,6 +126,7 @@ fn body(record: &HostRecord, is_connected: bool) -> Json {
     if let Some(to) = &record.connected {
         put(&mut json, "collector", json!({ "name": to.name, "listen": to.listen }));
     }
+    put(&mut json, "state", state(record, is_connected, super::now()));
     put(&mut json, "address", record.address.clone());
     put(&mut json, "last_seen", record.last_seen.map(|at| at.to_string()));
     put(&mut json, "events_per_second", per_second.filter(|_| is_connected));
@@ -132,6 +137,16 @@ fn body(record: &HostRecord, is_connected: bool) -> Json {
     put(&mut json, "sees", record.capabilities.as_deref().map(sees));
     put(&mut json, "revoked", record.revoked.map(|at| at.to_string()));
     json
+}
+
+/// Whether a host is there now, with whichever collector, or may no longer be. Pure.
+fn state(record: &HostRecord, is_connected: bool, now: Stamp) -> &'static str {
+    let is_heard = record.last_seen.is_some_and(|at| now.unix_us() - at.unix_us() < HEARD_US);
+    match record.revoked {
+        Some(_) => "revoked",
+        None if is_connected || is_heard => "connected",
+        None => "away",
+    }
 }
 
 /// What can be seen on a host: its sensor's lines, taken apart.

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 
 use super::extract::Json as JsonBody;
-use super::{ApiError, State};
+use super::{ApiError, State, authority, restored};
 use crate::account::Account;
 use crate::store::accounts::{self, LaneTotals};
 use crate::store::collectors::{self, Record};
@@ -31,6 +31,13 @@ pub(super) struct StatusBody {
     /// What is stored.
     #[schema(value_type = Object)]
     store: Json,
+    /// The certificate authorities.
+    #[schema(value_type = Object)]
+    authority: Json,
+    /// The backup that the store came out of, if it did.
+    #[schema(value_type = Object)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<Json>,
     /// The fleet.
     #[schema(value_type = Object)]
     hosts: Json,
@@ -72,9 +79,11 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
         }
     }
     drop(conn);
+    let (authority, of_authority) = authority::section(&state, &records, now).await?;
+    let (restored, of_restore) = restored::section(&state, &records, now).await?;
     let lag_us = now.unix_us().saturating_sub(merged_upto.unix_us());
     let all = totals.iter().fold(Account::default(), |sum, one| sum.plus(&one.account));
-    let certificate_us = i64::try_from(state.ca.host_life().whole_microseconds()).unwrap_or(i64::MAX);
+    let certificate_us = i64::try_from(state.ca.current().serving().host_life().whole_microseconds()).unwrap_or(i64::MAX);
     let seen = Seen {
         now,
         merge_lag_us: lag_us,
@@ -100,6 +109,8 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
             "oldest_event": size.oldest.map(|at| at.to_string()),
             "merge_lag_seconds": lag_us / 1_000_000,
         }),
+        authority,
+        restored,
         hosts: json!({
             "enrolled": records.iter().filter(|record| record.revoked.is_none()).count(),
             "revoked": records.iter().filter(|record| record.revoked.is_some()).count(),
@@ -118,7 +129,7 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
             .map(|lane| (ledger_name(lane), equation(lane).into()))
             .collect::<serde_json::Map<_, _>>()
             .into(),
-        wrong: wrong(&seen),
+        wrong: wrong(&seen).into_iter().chain(of_authority).chain(of_restore).collect(),
     }))
 }
 

@@ -97,6 +97,12 @@ impl Authority {
     }
 }
 
+/// When a host's certificate of this validity was made, all in seconds since the Unix epoch: it begins a little earlier.
+pub fn made_at(not_before: i64, not_after: i64) -> i64 {
+    let whole = not_after.saturating_sub(not_before);
+    not_before.saturating_add(SKEW.whole_seconds().min(whole / 21))
+}
+
 /// A certificate as PEM.
 pub(super) fn pem(certificate: &CertificateDer<'_>) -> String {
     let body = base64::engine::general_purpose::STANDARD.encode(certificate);

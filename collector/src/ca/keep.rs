@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -15,10 +14,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::Authority;
 
-const KEY: &str = "ca.key";
-const CERTIFICATE: &str = "ca.pem";
+pub(super) const KEY: &str = "ca.key";
+pub(super) const CERTIFICATE: &str = "ca.pem";
 
-/// How long an authority lives. Changing it means enrolling every host again.
+/// How long an authority lives; `vedette-collector ca rotate` replaces it before.
 const LIFE: Duration = Duration::days(3650);
 
 /// Why there is no authority.
@@ -71,19 +70,32 @@ impl Authority {
             (true, true) => Self::open(&key_path, &certificate_path),
             (false, false) => {
                 std::fs::create_dir_all(folder).map_err(file(folder))?;
-                let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-                let certificate = authority(now).self_signed(&key)?;
+                let (certificate, key) = Self::make("Vedette CA", now)?;
                 // The certificate first: a key without one is never used.
-                write_new(&certificate_path, certificate.pem().as_bytes(), 0o644)?;
+                write_new(&certificate_path, super::issue::pem(&certificate).as_bytes(), 0o644)?;
                 write_new(&key_path, key.serialize_pem().as_bytes(), 0o600)?;
-                Self::new(certificate.der().clone(), key)
+                Self::new(certificate, key)
             }
             (true, false) => Err(CaError::Half { path: certificate_path }),
             (false, true) => Err(CaError::Half { path: key_path }),
         }
     }
 
-    fn open(key_path: &Path, certificate_path: &Path) -> Result<Self, CaError> {
+    /// A new authority's certificate and key, in no file yet.
+    pub(super) fn make(
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Result<(CertificateDer<'static>, KeyPair), CaError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let certificate = authority(name, now).self_signed(&key)?;
+        Ok((certificate.der().clone(), key))
+    }
+
+    /// The authority of this key, whose certificate is one of those in the other file.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the key can be read by others, or no certificate is for it.
+    pub(super) fn open(key_path: &Path, certificate_path: &Path) -> Result<Self, CaError> {
         let mode = std::fs::metadata(key_path).map_err(file(key_path))?.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(CaError::Readable { path: key_path.to_owned(), mode });
@@ -91,32 +103,41 @@ impl Authority {
         let content = |path: &Path, reason: String| CaError::Content { path: path.to_owned(), reason };
         let key = std::fs::read_to_string(key_path).map_err(file(key_path))?;
         let key = KeyPair::from_pem(&key).map_err(|e| content(key_path, e.to_string()))?;
-        let pem = std::fs::read(certificate_path).map_err(file(certificate_path))?;
-        let certificate = CertificateDer::from_pem_slice(&pem)
-            .map_err(|e| content(certificate_path, e.to_string()))?
-            .into_owned();
-        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)
-            .map_err(|e| content(certificate_path, e.to_string()))?;
-        if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
-            return Err(content(certificate_path, "it is for another key than ca.key".to_owned()));
-        }
+        let found = certificates(certificate_path)?;
+        let certificate =
+            found.into_iter().find(|certificate| is_of(certificate, &key)).ok_or_else(|| {
+                let key_name = key_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                content(certificate_path, format!("it is for another key than {key_name}"))
+            })?;
         Self::new(certificate, key)
     }
 
     fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Result<Self, CaError> {
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
         let pem = super::issue::pem(&certificate);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(Self { certificate, pem, issuer, provider, host_life: super::issue::HOST_LIFE })
+        Ok(Self { certificate, pem, issuer, host_life: super::issue::HOST_LIFE })
     }
 }
 
-fn authority(now: OffsetDateTime) -> CertificateParams {
+/// Every certificate in a file.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CaError> {
+    let pem = std::fs::read(path).map_err(file(path))?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    found.map_err(|e| CaError::Content { path: path.to_owned(), reason: e.to_string() })
+}
+
+fn is_of(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
+    let parsed = x509_parser::parse_x509_certificate(certificate);
+    parsed
+        .is_ok_and(|(_, parsed)| parsed.public_key().subject_public_key.data.as_ref() == key.public_key_raw())
+}
+
+fn authority(name: &str, now: OffsetDateTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.not_before = now - super::issue::SKEW;
     params.not_after = now + LIFE;
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "Vedette CA");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
@@ -132,7 +153,35 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(self::file(path))
 }
 
-fn file(path: &Path) -> impl FnOnce(std::io::Error) -> CaError {
+/// Writes so that a reader, and whoever comes after a crash, sees all of the old or all of the new.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    match std::fs::remove_file(&new) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(file(&new)(e)),
+        _ => {}
+    }
+    write_new(&new, bytes, mode)?;
+    std::fs::rename(&new, path).map_err(file(path))?;
+    sync_folder(path)
+}
+
+/// Removes a file, if it is there, and makes that last.
+pub(super) fn remove(path: &Path) -> Result<(), CaError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(file(path)(e)),
+        _ => {}
+    }
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> Result<(), CaError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file(folder))
+}
+
+pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> CaError {
     let path = path.to_owned();
     move |source| CaError::File { path, source }
 }

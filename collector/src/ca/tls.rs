@@ -8,8 +8,9 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use uuid::Uuid;
 use wire::id::HostId;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 
+use super::direct::Direct;
 use super::{Authority, CaError, ServerCertificate};
 
 /// The two configurations made from one server certificate.
@@ -49,21 +50,7 @@ impl Authority {
         server: &ServerCertificate,
         quic_alpn: &[u8],
     ) -> Result<ServerTls, rustls::Error> {
-        let base = || {
-            ServerConfig::builder_with_provider(self.provider.clone())
-                .with_protocol_versions(&[&rustls::version::TLS13])
-        };
-        let (chain, key) = (&server.chain, &server.key);
-        let verifier = self.client_verifier().map_err(|e| rustls::Error::General(e.to_string()))?;
-        let mut quic =
-            base()?.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key())?;
-        quic.alpn_protocols = vec![quic_alpn.to_vec()];
-        quic.send_tls13_tickets = 0;
-        quic.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        quic.max_early_data_size = 0;
-        let mut https = base()?.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key())?;
-        https.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(ServerTls { quic: Arc::new(quic), https: Arc::new(https) })
+        server_tls([self].into_iter(), server, quic_alpn)
     }
 
     /// Checks certificates against this authority and no other.
@@ -71,13 +58,46 @@ impl Authority {
     /// # Errors
     /// When the authority's own certificate cannot serve as a root.
     pub fn client_verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, CaError> {
-        let unfit = |reason: String| CaError::Content { path: "ca.pem".into(), reason };
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).map_err(|e| unfit(e.to_string()))?;
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
-            .build()
-            .map_err(|e| unfit(e.to_string()))
+        client_verifier([self].into_iter())
     }
+}
+
+/// TLS with this server certificate, for hosts that any of these authorities has certified.
+pub(super) fn server_tls<'a>(
+    authorities: impl Iterator<Item = &'a Authority>,
+    server: &ServerCertificate,
+    quic_alpn: &[u8],
+) -> Result<ServerTls, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let base = || {
+        ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+    };
+    let (chain, key) = (&server.chain, &server.key);
+    let verifier = client_verifier(authorities).map_err(|e| rustls::Error::General(e.to_string()))?;
+    let mut quic =
+        base()?.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key())?;
+    quic.alpn_protocols = vec![quic_alpn.to_vec()];
+    quic.send_tls13_tickets = 0;
+    quic.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    quic.max_early_data_size = 0;
+    let mut https = base()?.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key())?;
+    https.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(ServerTls { quic: Arc::new(quic), https: Arc::new(https) })
+}
+
+/// Checks that one of these authorities has certified a host, and no other.
+pub(super) fn client_verifier<'a>(
+    authorities: impl Iterator<Item = &'a Authority>,
+) -> Result<Arc<dyn ClientCertVerifier>, CaError> {
+    let unfit = |reason: String| CaError::Content { path: "ca.pem".into(), reason };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.certificate.clone()).map_err(|e| unfit(e.to_string()))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    Ok(Arc::new(Direct(verifier.map_err(|e| unfit(e.to_string()))?)))
 }
 
 /// Whom a client certificate belongs to. Its signature and usage must have been checked before.
@@ -93,4 +113,28 @@ pub fn host_of(certificate: &CertificateDer<'_>) -> Result<CertifiedHost, NotAHo
     let host = uri.strip_prefix("urn:uuid:").and_then(|id| Uuid::parse_str(id).ok()).ok_or(NotAHost)?;
     let serial = parsed.raw_serial().try_into().map_err(|_| NotAHost)?;
     Ok(CertifiedHost { host: HostId::new(host), serial, not_after: parsed.validity().not_after.timestamp() })
+}
+
+/// By which key a certificate says that it was signed (the authority key identifier); empty if it does not say.
+pub fn issuer_of(certificate: &CertificateDer<'_>) -> Vec<u8> {
+    key_id(certificate, |extension| match extension {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        _ => None,
+    })
+}
+
+/// What a certificate calls its own key (the subject key identifier); empty if it does not say.
+pub(super) fn subject_key_of(certificate: &CertificateDer<'_>) -> Vec<u8> {
+    key_id(certificate, |extension| match extension {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    })
+}
+
+fn key_id(
+    certificate: &CertificateDer<'_>,
+    pick: impl Fn(&ParsedExtension<'_>) -> Option<Vec<u8>>,
+) -> Vec<u8> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return Vec::new() };
+    parsed.extensions().iter().find_map(|extension| pick(extension.parsed_extension())).unwrap_or_default()
 }

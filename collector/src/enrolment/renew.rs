@@ -14,9 +14,9 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use wire::enrolment::{Certified, RenewRequest, renewal_statement};
 
 use super::{Call, certified, challenge, stamp};
-use crate::ca::{self, Authority, CaError, CertifiedHost, HostKey, RequestError};
+use crate::ca::{self, Authorities, CaError, CertifiedHost, HostKey, Keyring, RequestError};
 use crate::store::hosts::{Renewal, Standing};
-use crate::store::{self, Pool, StoreError, audit};
+use crate::store::{self, Pool, Stamp, StoreError, audit};
 
 /// How long after its end a certificate still renews, in seconds: 90 days.
 const GRACE_S: i64 = 90 * 86_400;
@@ -30,7 +30,7 @@ pub enum RenewError {
     /// The challenge is none of ours, or was given out more than a minute ago.
     #[error("the challenge is not valid or older than a minute")]
     Challenge,
-    /// The certificate is not one that this authority gave to a host.
+    /// The certificate is not one that an authority of this fleet gave to a host.
     #[error("the certificate is not one of a host of this fleet")]
     Certificate,
     /// It ended too long ago.
@@ -63,17 +63,18 @@ pub enum RenewError {
 /// See [`RenewError`].
 pub async fn renew(
     pool: &Pool,
-    ca: &Authority,
+    keyring: &Keyring,
     call: Call,
     request: &RenewRequest,
 ) -> Result<Certified, RenewError> {
-    let (shown, key) = prove(ca, call, request)?;
-    let certificate = ca.certify_host(shown.host, &key, call.now)?;
+    let Proven { shown, made, key } = prove(&keyring.current(), call, request)?;
+    let certificate = keyring.certify_host(shown.host, &key, call.now)?;
     let renewal = Renewal {
         host: shown.host,
         shown: shown.serial,
         given: certificate.serial,
         certified_until: stamp(certificate.not_after),
+        made,
     };
     if !store::hosts::renew(pool, renewal).await? {
         let standing = store::hosts::standing(pool, shown.host, shown.serial).await?;
@@ -95,14 +96,26 @@ pub async fn renew(
         return Err(RenewError::Standing(standing));
     }
     tracing::debug!(host.id = %shown.host, "renewed the certificate of host {}", shown.host);
-    Ok(certified(ca, shown.host, certificate, call.now))
+    Ok(certified(keyring, shown.host, certificate, call.now))
+}
+
+/// What a renewal proves.
+struct Proven {
+    /// The certificate that was shown.
+    shown: CertifiedHost,
+    /// When that was made.
+    made: Stamp,
+    /// The key to be certified.
+    key: HostKey,
 }
 
 /// What can be told without the store: whose certificate it is, and that its key asks now.
-fn prove(ca: &Authority, call: Call, request: &RenewRequest) -> Result<(CertifiedHost, HostKey), RenewError> {
+fn prove(authorities: &Authorities, call: Call, request: &RenewRequest) -> Result<Proven, RenewError> {
     let now = call.now.unix_timestamp();
     let key = HostKey::from_request(&request.csr)?;
-    if !challenge::check(&ca.derived_secret(challenge::PURPOSE), &request.challenge, now.max(0) as u64) {
+    // The collector that gave it out may have another authority for its first.
+    let mut secrets = authorities.all().map(|authority| authority.derived_secret(challenge::PURPOSE));
+    if !secrets.any(|secret| challenge::check(&secret, &request.challenge, now.max(0) as u64)) {
         return Err(RenewError::Challenge);
     }
     let der = CertificateDer::from_pem_slice(request.certificate.as_bytes())
@@ -110,7 +123,10 @@ fn prove(ca: &Authority, call: Call, request: &RenewRequest) -> Result<(Certifie
     let shown = ca::host_of(&der).map_err(|_| RenewError::Certificate)?;
     // Checked as of its last second where it has ended; the grace is ours to judge.
     let then = UnixTime::since_unix_epoch(Duration::from_secs(now.min(shown.not_after).max(0) as u64));
-    ca.client_verifier()?.verify_client_cert(&der, &[], then).map_err(|_| RenewError::Certificate)?;
+    authorities
+        .client_verifier()?
+        .verify_client_cert(&der, &[], then)
+        .map_err(|_| RenewError::Certificate)?;
     if now - shown.not_after > GRACE_S {
         return Err(RenewError::TooOld { days: (now - shown.not_after) / 86_400 });
     }
@@ -121,5 +137,7 @@ fn prove(ca: &Authority, call: Call, request: &RenewRequest) -> Result<(Certifie
     holder
         .verify(&renewal_statement(&request.challenge, &der, key.spki()), &signature)
         .map_err(|_| RenewError::Signature)?;
-    Ok((shown, key))
+    let validity = parsed.validity();
+    let made = ca::made_at(validity.not_before.timestamp(), validity.not_after.timestamp());
+    Ok(Proven { shown, made: Stamp::from_unix_us(made.saturating_mul(1_000_000)), key })
 }

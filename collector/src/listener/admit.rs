@@ -10,6 +10,7 @@ use tracing::warn;
 use wire::frame::Code;
 
 use super::{HostIdentity, MAX_CHAIN, Refusal, Shared};
+use crate::ca::issuer_of;
 
 /// Does the handshake and asks whose certificate it is. `None` when it came to nothing; that was counted.
 pub(super) async fn admit(incoming: Incoming, shared: &Shared) -> Option<(Connection, HostIdentity)> {
@@ -54,6 +55,12 @@ pub(super) async fn admit(incoming: Incoming, shared: &Shared) -> Option<(Connec
             None
         }
     }
+}
+
+/// By which key the connection's certificate says that it was signed. The handshake has checked that.
+pub(super) fn issuer(connection: &Connection) -> Vec<u8> {
+    let chain = connection.peer_identity().and_then(|id| id.downcast::<Vec<CertificateDer<'static>>>().ok());
+    chain.and_then(|chain| chain.first().map(issuer_of)).unwrap_or_default()
 }
 
 /// Whose certificate the connection has, and whether it may connect now.

@@ -83,6 +83,8 @@ pub(super) async fn drive(shared: &Shared, connection: Connection, identity: Hos
 impl Driver<'_> {
     async fn run(&mut self, mut control: FrameReader<FromSensor>) -> (Code, String) {
         let (to_us, mut frames) = mpsc::channel::<FromWire>(8);
+        let mut announced = self.shared.sessions.announced();
+        announced.mark_changed();
         let mut last_wire = 0;
         let mut is_stopping = false;
         loop {
@@ -142,6 +144,11 @@ impl Driver<'_> {
                         _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
                     }
                 }
+                Ok(()) = announced.changed() => {
+                    if let Some(authorities) = announced.borrow_and_update().clone() {
+                        self.session.handle_authorities(authorities);
+                    }
+                }
                 found = look_up => {
                     self.look_up = None;
                     if let Err(e) = &found {
@@ -196,6 +203,13 @@ impl Driver<'_> {
                     drop(self.shared.sink.reports.try_send(HostReport::Heartbeat { host, at, facts }));
                     self.look_for_clones();
                 }
+                // Said once in a session; who says it again and again is not listened to.
+                Output::Trusts(authorities) if self.reports.len() < MAX_REPORTS => {
+                    let (host, at) = (self.identity, now().wall);
+                    let issuer = admit::issuer(&self.connection);
+                    self.reports.push_back(HostReport::Trusts { host, at, issuer, authorities });
+                }
+                Output::Trusts(_) => {}
                 Output::Finding(finding) => self.found(finding),
                 Output::Ended { code, reason } => self.ended = Some((code, reason)),
             }

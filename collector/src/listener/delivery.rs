@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use wire::authority::AuthorityId;
 use wire::batch::{Digest, Sealed};
 use wire::frame::collector::Watermark;
 use wire::frame::sensor::{Facts, Hello};
@@ -154,6 +155,17 @@ pub enum HostReport {
         at: WallTime,
         /// Its counters.
         facts: Box<Facts>,
+    },
+    /// The sensor has told which authorities it trusts.
+    Trusts {
+        /// Who.
+        host: HostIdentity,
+        /// When.
+        at: WallTime,
+        /// The key that signed the certificate of this session (its authority key identifier).
+        issuer: Vec<u8>,
+        /// The authorities it says it trusts.
+        authorities: Vec<AuthorityId>,
     },
     /// A session has ended.
     Disconnected {

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use wire::authority::Authorities;
 use wire::frame::Code;
 use wire::id::{BootId, HostId};
 use wire::time::WallTime;
@@ -21,6 +23,7 @@ const AFTERGLOW: Duration = Duration::from_secs(2);
 pub struct Sessions {
     live: Mutex<Live>,
     n_live: AtomicUsize,
+    announced: watch::Sender<Option<Arc<Authorities>>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +99,22 @@ impl Sessions {
             n += 1;
         }
         n
+    }
+
+    /// Tells every sensor, now and when it connects, which authorities are in use; `None`: there is nothing to be told.
+    pub fn announce(&self, authorities: Option<Authorities>) {
+        self.announced.send_if_modified(|announced| {
+            let is_new = announced.as_deref() != authorities.as_ref();
+            if is_new {
+                *announced = authorities.map(Arc::new);
+            }
+            is_new
+        });
+    }
+
+    /// What sensors are to be told, and its changes.
+    pub(super) fn announced(&self) -> watch::Receiver<Option<Arc<Authorities>>> {
+        self.announced.subscribe()
     }
 
     /// The live sessions of a host.

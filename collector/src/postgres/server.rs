@@ -122,6 +122,11 @@ impl Private {
         settings::url(&self.layout.run, database)
     }
 
+    /// The URL of the database that the collector uses.
+    pub fn database_url(&self) -> String {
+        self.url(ROLE)
+    }
+
     /// The server's process, while it runs.
     pub(super) fn pid(&self) -> Option<i32> {
         let file = std::fs::read_to_string(self.layout.data.join("postmaster.pid")).ok()?;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::{Authority, CaError, ServerTls};
+use crate::ca::{Authorities, CaError, Keyring, ServerTls};
 
 /// How often it is looked at: the clock may jump, so one long sleep will not do.
 const LOOK: Duration = Duration::from_secs(600);
@@ -33,7 +33,7 @@ pub enum CertificateError {
 
 /// What serves TLS now, for both listeners.
 pub(super) struct Certificate {
-    ca: Arc<Authority>,
+    ca: Arc<Keyring>,
     names: Vec<String>,
     renew_at: OffsetDateTime,
     quic: watch::Sender<Arc<ServerConfig>>,
@@ -41,8 +41,8 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    pub(super) fn new(ca: Arc<Authority>, names: Vec<String>) -> Result<Self, CertificateError> {
-        let (tls, renew_at) = make(&ca, &names)?;
+    pub(super) fn new(ca: Arc<Keyring>, names: Vec<String>) -> Result<Self, CertificateError> {
+        let (tls, renew_at) = make(&ca.current(), &names)?;
         let https = axum_server::tls_rustls::RustlsConfig::from_config(tls.https);
         Ok(Self { ca, names, renew_at, quic: watch::Sender::new(tls.quic), https })
     }
@@ -55,14 +55,20 @@ impl Certificate {
         self.https.clone()
     }
 
-    /// Replaces the certificate in time, until `shutdown`.
+    /// Replaces the certificate in time, and when the authorities change, until `shutdown`.
     pub(super) async fn keep_fresh(mut self, shutdown: CancellationToken) {
         let mut every = tokio::time::interval(LOOK);
-        while shutdown.run_until_cancelled(every.tick()).await.is_some() {
-            if OffsetDateTime::now_utc() < self.renew_at {
-                continue;
+        let mut changes = self.ca.changes();
+        loop {
+            tokio::select! {
+                _ = every.tick() => if OffsetDateTime::now_utc() < self.renew_at {
+                    continue;
+                },
+                Ok(()) = changes.changed() => {}
+                () = shutdown.cancelled() => return,
             }
-            match make(&self.ca, &self.names) {
+            let authorities = changes.borrow_and_update().clone();
+            match make(&authorities, &self.names) {
                 Ok((tls, renew_at)) => {
                     self.https.reload_from_config(tls.https);
                     self.quic.send_replace(tls.quic);
@@ -96,8 +102,9 @@ pub(super) fn names(configured: &[String], listen: SocketAddr) -> Vec<String> {
     names
 }
 
-fn make(ca: &Authority, names: &[String]) -> Result<(ServerTls, OffsetDateTime), CertificateError> {
+fn make(ca: &Authorities, names: &[String]) -> Result<(ServerTls, OffsetDateTime), CertificateError> {
     let certificate = ca
+        .serving()
         .certify_collector(names, OffsetDateTime::now_utc())
         .map_err(|source| CertificateError::Make { names: names.to_vec(), source })?;
     Ok((ca.server_tls(&certificate, wire::frame::ALPN)?, certificate.renew_at))

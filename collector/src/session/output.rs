@@ -1,5 +1,6 @@
 //! What the session tells its driver.
 
+use wire::authority::AuthorityId;
 use wire::frame::Code;
 use wire::frame::collector::FromCollector;
 use wire::frame::sensor::{Facts, Hello};
@@ -31,6 +32,8 @@ pub enum Output {
     Connected(Box<Hello>),
     /// The sensor is alive, and says this.
     Heartbeat(Box<Facts>),
+    /// The sensor says which authorities it trusts.
+    Trusts(Vec<AuthorityId>),
     /// Tell a person.
     Finding(Finding),
     /// Close the connection with this code; nothing follows.

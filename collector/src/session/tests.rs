@@ -274,3 +274,35 @@ fn a_sensor_that_begins_beyond_where_it_was_told_is_found_once() {
     honest.open_wire(1, 20);
     assert_eq!(skipped(&mut honest), []);
 }
+
+#[test]
+fn authorities_are_told_after_the_welcome_and_each_change_once() {
+    let told = |n: u8| {
+        let first = wire::authority::Endorsed { certificate: vec![n], endorsements: vec![] };
+        let issuing = wire::authority::AuthorityId([n; 32]);
+        Authorities { authorities: vec![first], issuing, renew_within_s: 0, retired: vec![] }
+    };
+    let mut rig = Rig::new();
+    rig.session.handle_authorities(Arc::new(told(1)));
+    assert_eq!(rig.outputs(), []);
+    rig.session.handle_control(rig.at(0), hello().into());
+    rig.session.handle_watermarks(rig.at(1), Some(vec![]));
+    let is_told = |output: &Output| matches!(output, Output::Send(FromCollector::Authorities(_)));
+    let out = rig.outputs();
+    let welcome = out.iter().position(|o| matches!(o, Output::Send(FromCollector::Welcome(_)))).unwrap();
+    assert_eq!(out.iter().position(is_told), Some(welcome + 1));
+    assert!(!rig.outputs().iter().any(is_told));
+    rig.session.handle_authorities(Arc::new(told(2)));
+    assert_eq!(rig.outputs(), [Output::Send(FromCollector::Authorities(told(2)))]);
+}
+
+#[test]
+fn what_a_sensor_trusts_is_heard_once_it_is_welcome() {
+    let trusts = || wire::authority::Trusts { authorities: vec![wire::authority::AuthorityId([1; 32])] };
+    let mut rig = Rig::live();
+    rig.session.handle_control(rig.at(2), trusts().into());
+    assert_eq!(rig.outputs(), [Output::Trusts(trusts().authorities)]);
+    let mut rig = Rig::new();
+    rig.session.handle_control(rig.at(0), trusts().into());
+    assert_eq!(ended(&rig.outputs()), Some(Code::OUT_OF_ORDER));
+}

@@ -2,9 +2,11 @@
 
 use sqlx::{PgExecutor, Row as _};
 use uuid::Uuid;
+use wire::authority::AuthorityId;
 use wire::enrolment::HostFacts;
 use wire::id::{BootId, HostId};
 
+use super::authorities::{ids, lines};
 use super::statements::{Statement, maintenance};
 use super::{Stamp, StoreError};
 
@@ -41,6 +43,21 @@ pub struct Renewal {
     pub given: Serial,
     /// When that one ends.
     pub certified_until: Stamp,
+    /// When the one that was shown was made.
+    pub made: Stamp,
+}
+
+/// A host that called by a valid certificate.
+#[derive(Debug, Clone)]
+pub struct Certificated {
+    /// Which host.
+    pub id: HostId,
+    /// The serial number of its certificate.
+    pub serial: Serial,
+    /// When that ends.
+    pub certified_until: Stamp,
+    /// What it says of itself.
+    pub facts: HostFacts,
 }
 
 /// What keeps a host from renewing.
@@ -69,6 +86,17 @@ pub struct Sighting {
     pub facts: Option<String>,
     /// The clock's offset and its uncertainty in ns, if measured.
     pub clock: Option<(i64, i64)>,
+    /// How it stands with the authorities, if it has said since.
+    pub standing: Option<TrustSeen>,
+}
+
+/// How a host stands with the fleet's authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustSeen {
+    /// The key that signed the certificate by which it connected (its authority key identifier).
+    pub issuer: Vec<u8>,
+    /// The authorities that it says it trusts.
+    pub trusts: Vec<AuthorityId>,
 }
 
 /// What a host says of itself when it connects.
@@ -121,6 +149,10 @@ pub struct HostRecord {
     pub facts: Option<String>,
     /// Where it is connected now, if it is.
     pub connected: Option<ConnectedTo>,
+    /// The key that signed the certificate by which it last connected; `None`: its sensor does not tell what it trusts.
+    pub issuer: Option<Vec<u8>>,
+    /// The authorities that it says it trusts.
+    pub trusts: Vec<AuthorityId>,
 }
 
 /// The collector that a host is connected to.
@@ -134,7 +166,35 @@ pub struct ConnectedTo {
     pub listen: String,
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[ENROLL, RENEW, STANDING, REVOKE, REVOKED, SIGHTED, ALL];
+impl HostRecord {
+    /// A host of which nothing more is known.
+    pub fn named(id: HostId, name: &str, enrolled: Stamp) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            tags: Vec::new(),
+            enrolled,
+            certified_until: enrolled,
+            revoked: None,
+            last_seen: None,
+            address: None,
+            kernel: String::new(),
+            arch: String::new(),
+            sensor_version: String::new(),
+            capabilities: None,
+            boot: None,
+            clock_offset_ns: None,
+            clock_uncertainty_ns: None,
+            facts: None,
+            connected: None,
+            issuer: None,
+            trusts: Vec::new(),
+        }
+    }
+}
+
+pub(super) const STATEMENTS: &[Statement] =
+    &[ENROLL, RENEW, STANDING, REVOKE, REVOKED, SIGHTED, ADOPT, TRUSTED, ALL];
 
 const ENROLL: Statement = maintenance(
     "host.enroll",
@@ -144,8 +204,21 @@ const ENROLL: Statement = maintenance(
 
 const RENEW: Statement = maintenance(
     "host.renew",
-    "update host set certificate = $3, previous = $2, certified_until = $4
-         where id = $1 and revoked is null and (certificate = $2 or previous = $2)",
+    "update host set certificate = $3, previous = $2, certified_until = $4, unsure = null
+         where id = $1 and revoked is null and (certificate = $2 or previous = $2 or unsure <= $5)",
+);
+
+// Only into a store that came out of a backup: a host without a row was enrolled after that was made.
+const ADOPT: Statement = maintenance(
+    "host.adopt",
+    "insert into host (id, bucket, name, tags, enrolled, certificate, certified_until, kernel, arch, sensor_version, boot)
+     select a.id, a.bucket, a.name, '{}', $2, a.certificate, a.certified_until, a.kernel, a.arch, a.sensor_version, a.boot
+       from unnest($1::uuid[], $3::smallint[], $4::text[], $5::bytea[], $6::timestamptz[], $7::text[], $8::text[],
+                   $9::text[], $10::uuid[])
+            as a (id, bucket, name, certificate, certified_until, kernel, arch, sensor_version, boot)
+      where exists (select from restore)
+         on conflict (id) do nothing
+     returning id",
 );
 
 const STANDING: Statement = maintenance(
@@ -172,23 +245,42 @@ const SIGHTED: Statement = maintenance(
              boot = coalesce(s.boot, h.boot),
              facts = coalesce(s.facts::jsonb, h.facts),
              clock_offset_ns = coalesce(s.clock_offset_ns, h.clock_offset_ns),
-             clock_uncertainty_ns = coalesce(s.clock_uncertainty_ns, h.clock_uncertainty_ns)
+             clock_uncertainty_ns = coalesce(s.clock_uncertainty_ns, h.clock_uncertainty_ns),
+             issuer = coalesce(s.issuer, h.issuer),
+             trusts = coalesce(s.trusts, h.trusts)
          from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                     $8::uuid[], $9::text[], $10::bigint[], $11::bigint[], $12::text[])
+                     $8::uuid[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::bytea[], $14::text[])
              as s (id, last_seen, address, name, kernel, arch, sensor_version, boot, facts,
-                   clock_offset_ns, clock_uncertainty_ns, capabilities)
+                   clock_offset_ns, clock_uncertainty_ns, capabilities, issuer, trusts)
          where h.id = s.id",
 );
 
 const ALL: Statement = maintenance(
     "host.all",
     "select h.id, h.name, tags, enrolled, certified_until, revoked, h.last_seen, address, kernel, arch, sensor_version,
-                capabilities, boot, clock_offset_ns, clock_uncertainty_ns, facts::text as facts,
+                capabilities, boot, issuer, trusts, clock_offset_ns, clock_uncertainty_ns, facts::text as facts,
                 c.run as collector, c.name as collector_name, c.listen as collector_listen
          from host h
          left join collector c on c.run = h.collector and c.last_seen > clock_timestamp() - interval '15 s'
          order by h.name, h.id",
 );
+
+const TRUSTED: Statement = maintenance(
+    "host.trusted",
+    "select count(*) as n, array_agg(distinct trusts) filter (where trusts is not null) as trusts
+       from host where revoked is null",
+);
+
+/// How many hosts may connect, and which authorities they say they trust, taken together.
+///
+/// # Errors
+/// When the database fails.
+pub async fn trusted(db: impl PgExecutor<'_>) -> Result<(usize, Vec<AuthorityId>), StoreError> {
+    let row = sqlx::query(TRUSTED.sql).fetch_one(db).await?;
+    let n = usize::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0);
+    let trusts: Option<Vec<String>> = row.try_get("trusts")?;
+    Ok((n, trusts.unwrap_or_default().iter().flat_map(|lines| ids(lines)).collect()))
+}
 
 /// Writes down a new host.
 ///
@@ -213,7 +305,8 @@ pub async fn enroll(db: impl PgExecutor<'_>, host: NewHost<'_>) -> Result<(), St
 }
 
 /// Replaces a host's certificate by the one given, if the one shown is its last or the one before, and the
-/// host is not revoked. Returns whether it did; [`standing`] says why not.
+/// host is not revoked. In a store that was restored, one made after the backup does, too, once. Returns whether it did;
+/// [`standing`] says why not.
 ///
 /// # Errors
 /// When the database fails.
@@ -223,6 +316,7 @@ pub async fn renew(db: impl PgExecutor<'_>, renewal: Renewal) -> Result<bool, St
         .bind(&renewal.shown[..])
         .bind(&renewal.given[..])
         .bind(renewal.certified_until)
+        .bind(renewal.made)
         .execute(db)
         .await?;
     Ok(done.rows_affected() == 1)
@@ -281,9 +375,38 @@ pub async fn sighted(db: impl PgExecutor<'_>, sightings: &[Sighting]) -> Result<
         .bind(sightings.iter().map(|s| s.clock.map(|c| c.0)).collect::<Vec<_>>())
         .bind(sightings.iter().map(|s| s.clock.map(|c| c.1)).collect::<Vec<_>>())
         .bind(column(&|c| c.capabilities.clone()))
+        .bind(sightings.iter().map(|s| s.standing.as_ref().map(|t| t.issuer.clone())).collect::<Vec<_>>())
+        .bind(sightings.iter().map(|s| s.standing.as_ref().map(|t| lines(&t.trusts))).collect::<Vec<_>>())
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// Gives rows to those of these hosts that have none, if the store came out of a backup; returns which.
+///
+/// # Errors
+/// When the database fails.
+pub async fn adopt(
+    db: impl PgExecutor<'_>,
+    hosts: &[Certificated],
+    now: Stamp,
+) -> Result<Vec<HostId>, StoreError> {
+    let text =
+        |pick: fn(&HostFacts) -> &String| hosts.iter().map(|h| pick(&h.facts).clone()).collect::<Vec<_>>();
+    let ids: Vec<Uuid> = sqlx::query_scalar(ADOPT.sql)
+        .bind(hosts.iter().map(|h| h.id.uuid()).collect::<Vec<_>>())
+        .bind(now)
+        .bind(hosts.iter().map(|h| h.id.bucket()).collect::<Vec<_>>())
+        .bind(text(|facts| &facts.name))
+        .bind(hosts.iter().map(|h| h.serial.to_vec()).collect::<Vec<_>>())
+        .bind(hosts.iter().map(|h| h.certified_until).collect::<Vec<_>>())
+        .bind(text(|facts| &facts.kernel))
+        .bind(text(|facts| &facts.arch))
+        .bind(text(|facts| &facts.sensor_version))
+        .bind(hosts.iter().map(|h| h.facts.boot).collect::<Vec<_>>())
+        .fetch_all(db)
+        .await?;
+    Ok(ids.into_iter().map(HostId::new).collect())
 }
 
 /// Every host, by name and then id. A small table: thousands of rows.
@@ -321,6 +444,10 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<HostRecord>, StoreError>
                     }),
                     None => None,
                 },
+                issuer: row.try_get("issuer")?,
+                trusts: row
+                    .try_get::<Option<String>, _>("trusts")?
+                    .map_or_else(Vec::new, |lines| ids(&lines)),
             })
         })
         .collect()

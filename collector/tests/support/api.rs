@@ -14,7 +14,7 @@ use uuid::Uuid;
 use vedette_collector::access::Role;
 use vedette_collector::access::secret::{Purpose, Secret};
 use vedette_collector::api;
-use vedette_collector::ca::Authority;
+use vedette_collector::ca::Keyring;
 use vedette_collector::enrolment::limits::Limits;
 use vedette_collector::ingest::Committed;
 use vedette_collector::listener::Sessions;
@@ -28,7 +28,7 @@ use vedette_collector::store::{Pool, Stamp};
 pub struct Api {
     pub pool: Pool,
     pub tails: Arc<Semaphore>,
-    pub ca: Arc<Authority>,
+    pub ca: Arc<Keyring>,
     pub revocations: Arc<Revocations>,
     router: axum::Router,
     _folder: tempfile::TempDir,
@@ -42,7 +42,10 @@ impl Api {
     /// Over a store into which something else writes, and says so on `committed`.
     pub async fn over(pool: Pool, committed: broadcast::Sender<Arc<Committed>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ca = Arc::new(Authority::open_or_create(folder.path(), OffsetDateTime::now_utc()).unwrap());
+        let ca = Arc::new(
+            Keyring::open(folder.path(), std::time::Duration::from_secs(86_400), OffsetDateTime::now_utc())
+                .unwrap(),
+        );
         let sessions = Arc::new(Sessions::default());
         let revocations = Arc::new(Revocations::new(sessions.clone()));
         let tails = Arc::new(Semaphore::new(api::MAX_TAILS));

@@ -77,8 +77,8 @@ struct ErrorBody {
 }
 
 impl Caller {
-    pub(crate) fn new(authority: Fingerprint) -> Result<Self, CallError> {
-        let pin = Pin::new(authority);
+    pub(crate) fn new(authorities: Vec<Fingerprint>) -> Result<Self, CallError> {
+        let pin = Pin::new(authorities);
         let setup = |e: &(dyn std::error::Error + 'static)| CallError::Setup(wire::cause::chain(e));
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(pin.tls().map_err(|e| setup(&e))?)

@@ -97,15 +97,18 @@ impl Identity {
             .and_then(|der| KeyPair::try_from(&der).ok())
             .ok_or_else(|| content(&path, "a key"))?;
         let ca_path = folder.join(CA);
-        let ca = CertificateDer::from_pem_slice(read(&ca_path)?.as_bytes())
-            .map_err(|_| content(&ca_path, "a certificate"))?;
+        let trusted = CertificateDer::pem_slice_iter(read(&ca_path)?.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .ok()
+            .filter(|trusted| !trusted.is_empty())
+            .ok_or_else(|| content(&ca_path, "a certificate"))?;
         let collectors = read(&folder.join(COLLECTORS))?
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .map(str::to_owned)
             .collect();
-        Self::try_new(certificate, key, ca, collectors)
+        Self::try_new(certificate, key, trusted, collectors)
             .map_err(|source| IdentityError::Mismatch { path: folder.to_owned(), source })
     }
 
@@ -119,9 +122,18 @@ impl Identity {
             .mode(0o700)
             .create(folder)
             .map_err(|source| IdentityError::File { verb: "make", path: folder.to_owned(), source })?;
-        write(&folder.join(CA), &pem("CERTIFICATE", &self.ca), 0o644)?;
+        self.save_trusted(folder)?;
         write(&folder.join(COLLECTORS), &(self.collectors.join("\n") + "\n"), 0o644)?;
         self.save_certificate(folder)
+    }
+
+    /// Writes the authorities that are trusted: when they change.
+    ///
+    /// # Errors
+    /// When the file cannot be written; then those of before are still there.
+    pub fn save_trusted(&self, folder: &Path) -> Result<(), IdentityError> {
+        let text: String = self.trusted.iter().map(|authority| pem("CERTIFICATE", authority)).collect();
+        write(&folder.join(CA), &text, 0o644)
     }
 
     /// Writes the certificate and its key: at renewal.
@@ -189,7 +201,7 @@ mod tests {
         params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
         let certificate = params.self_signed(&key).unwrap().der().clone();
         let collectors = vec!["one:7443".to_owned(), "[::1]:7443".to_owned()];
-        Identity::try_new(certificate.clone(), key, certificate, collectors).unwrap()
+        Identity::try_new(certificate.clone(), key, vec![certificate], collectors).unwrap()
     }
 
     #[test]

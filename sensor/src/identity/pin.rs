@@ -1,4 +1,4 @@
-//! TLS to a collector that is known by nothing but its authority's fingerprint.
+//! TLS to a collector that is known by nothing but the fingerprints of its authorities.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +21,7 @@ pub enum PinError {
     Fingerprint {
         /// The last certificate's.
         found: Fingerprint,
-        /// Ours.
+        /// Ours, the first of them.
         expected: Fingerprint,
     },
     /// By this host's clock the certificate is not valid now.
@@ -43,14 +43,14 @@ pub enum PinError {
 /// collectors have certificates for that name.
 #[derive(Debug)]
 pub struct Pin {
-    expected: Fingerprint,
+    expected: Vec<Fingerprint>,
     provider: Arc<CryptoProvider>,
     wrong: Mutex<Option<PinError>>,
 }
 
 impl Pin {
-    /// Pins an authority.
-    pub fn new(expected: Fingerprint) -> Arc<Self> {
+    /// Pins these authorities, one or more: any of them may have certified the collector.
+    pub fn new(expected: Vec<Fingerprint>) -> Arc<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         Arc::new(Self { expected, provider, wrong: Mutex::new(None) })
     }
@@ -79,9 +79,12 @@ impl Pin {
         now: UnixTime,
     ) -> Result<(), PinError> {
         let other = |what: &dyn std::fmt::Display| PinError::Other(what.to_string());
-        let Some(authority) = rest.iter().find(|c| Fingerprint::of(c) == self.expected) else {
+        let Some(authority) = rest.iter().find(|c| self.expected.contains(&Fingerprint::of(c))) else {
             let found = Fingerprint::of(rest.last().unwrap_or(leaf));
-            return Err(PinError::Fingerprint { found, expected: self.expected });
+            return Err(PinError::Fingerprint {
+                found,
+                expected: self.expected.first().copied().unwrap_or(found),
+            });
         };
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned()).map_err(|e| other(&e))?;

@@ -18,6 +18,8 @@ pub struct Attempt {
     pub not_before: i64,
     /// Any number: spreads a fleet that was enrolled at once.
     pub jitter: u64,
+    /// When a collector has asked for it, if it has: then it is due at the latest.
+    pub asked: Option<i64>,
 }
 
 /// How long to wait before renewing; zero: now.
@@ -31,6 +33,7 @@ pub fn next(validity: Validity, attempt: Attempt) -> Duration {
     let offset = i64::try_from(attempt.jitter % spread.unsigned_abs()).unwrap_or(0);
     let due =
         if attempt.now < not_before { attempt.now } else { not_before + life / 2 - spread / 2 + offset };
+    let due = attempt.asked.map_or(due, |asked| due.min(asked));
     // After a failure the pause decides; a clock that jumped back must not make it endless.
     let held = if attempt.n_failures == 0 {
         due
@@ -55,7 +58,7 @@ mod tests {
     const DAY: Validity = Validity { not_before: 0, not_after: 86_400 };
 
     fn attempt(now: i64) -> Attempt {
-        Attempt { now, n_failures: 0, not_before: 0, jitter: 0 }
+        Attempt { now, n_failures: 0, not_before: 0, jitter: 0, asked: None }
     }
 
     #[test]
@@ -71,6 +74,14 @@ mod tests {
     fn an_ended_certificate_and_one_of_the_future_are_due_now() {
         assert_eq!(next(DAY, attempt(10_000_000)), Duration::ZERO);
         assert_eq!(next(DAY, attempt(-5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_collector_can_ask_for_it_earlier_but_not_later() {
+        let asked = |at| next(DAY, Attempt { asked: Some(at), ..attempt(100) }).as_secs();
+        assert_eq!(asked(160), 60);
+        assert_eq!(asked(50), 0);
+        assert_eq!(asked(i64::MAX), next(DAY, attempt(100)).as_secs());
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::gettid;
+use tokio::sync::watch;
 use tracing::{debug, warn};
+use wire::authority::AuthorityId;
 use wire::event::{Kind, Row};
 use wire::field::Field;
 use wire::id::HostId;
@@ -43,6 +45,9 @@ pub(super) struct Care {
     /// The sensor's own files that are looked at, and the identity's, which the sensor itself replaces.
     watched: Vec<PathBuf>,
     identity: Option<(PathBuf, HostId)>,
+    /// The file of the authorities that are trusted, and what it has to hold.
+    authorities: PathBuf,
+    trusts: watch::Receiver<Vec<AuthorityId>>,
     group: String,
     n_rounds: u64,
     told: HashMap<(Task, Vec<u8>), BootTime>,
@@ -96,6 +101,7 @@ impl Care {
         probe: &Probe,
         mut own: Own,
         host: Option<HostId>,
+        trusts: watch::Receiver<Vec<AuthorityId>>,
         now: BootTime,
     ) -> Self {
         own.before = probe.sensor_before();
@@ -112,7 +118,7 @@ impl Care {
         let identity = host.map(|host| (folder.join("host.pem"), host));
         let mut watched = vec![config.file.clone(), own.executable.clone()];
         watched.extend(config.collection.clone());
-        watched.extend(["ca.pem", "collectors"].map(|file| folder.join(file)));
+        watched.push(folder.join("collectors"));
         let mut care = Self {
             canary: Canary::new(own.pid, is_shown, now),
             own,
@@ -120,6 +126,8 @@ impl Care {
             files: Files::default(),
             watched,
             identity,
+            authorities: folder.join("ca.pem"),
+            trusts,
             group: group(),
             n_rounds: 0,
             told: HashMap::new(),
@@ -203,6 +211,14 @@ impl Care {
         for path in &self.watched {
             if let Some(change) = look(path) {
                 found.push((format!("file {}", path.display()), change.name().to_owned()));
+            }
+        }
+        if let Some(change) = look(&self.authorities) {
+            // It is written when a collector tells of another authority; then it holds what is trusted.
+            let folder = self.authorities.parent().unwrap_or(Path::new("/"));
+            let trusts = self.trusts.borrow();
+            if !Identity::load(folder).is_ok_and(|identity| identity.trusted_ids() == *trusts) {
+                found.push((format!("file {}", self.authorities.display()), change.name().to_owned()));
             }
         }
         if let Some((path, host)) = &self.identity

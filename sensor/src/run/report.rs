@@ -51,10 +51,12 @@ impl Report {
         if collectors.is_empty() {
             return Err(RunError::NoCollector);
         }
+        shared.link.set_trusts(identity.trusted_ids());
         let (renewed, tls) = watch::channel(identity.tls().map_err(RunError::Tls)?);
+        let link = shared.link.clone();
         let uplink =
             UplinkConfig { collectors: collectors.clone(), tls, about: shared.about, facts: shared.facts };
-        let renewal = RenewConfig { folder: config.folder(), identity, collectors };
+        let renewal = RenewConfig { folder: config.folder(), identity, collectors, link };
         Ok(Self {
             uplink: tokio::spawn(uplink::run(uplink, shared.outbox, shared.link, stop.clone())),
             renewal: tokio::spawn(renew::run(renewal, renewed, stop.clone())),

@@ -72,7 +72,8 @@ impl Sensor {
     ) -> Result<Self, RunError> {
         let now = boot_time()?;
         let host = matches!(outlet, Outlet::Outbox(_)).then_some(origin.host);
-        let care = Care::new(config, &probe, own, host, now);
+        let link = Arc::new(Link::default());
+        let care = Care::new(config, &probe, own, host, link.trusts_changes(), now);
         let epoch = Epoch::new(Uuid::now_v7());
         let counters = probe.counters()?;
         let Begin { numberings, skipped: booked_skips, reason } =
@@ -107,7 +108,7 @@ impl Sensor {
             resolver,
             outlet,
             users: Users::new("/etc/passwd"),
-            link: Arc::new(Link::default()),
+            link,
             facts: watch::Sender::new(Facts::default()),
             last_tick: now,
             last_heartbeat: now,

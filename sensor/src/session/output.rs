@@ -1,6 +1,7 @@
 //! What the session tells its driver.
 
 use uuid::Uuid;
+use wire::authority::Authorities;
 use wire::batch::Digest;
 use wire::frame::data::Data;
 use wire::frame::sensor::FromSensor;
@@ -64,6 +65,8 @@ pub enum Output {
     },
     /// The collector's clock was measured.
     Offset(ClockOffset),
+    /// The collector says which authorities are in use.
+    Authorities(Authorities),
     /// Begin a new epoch with the next batch.
     NewEpoch,
     /// Tell a person.

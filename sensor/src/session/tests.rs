@@ -220,3 +220,34 @@ fn a_stream_that_never_gets_on_ends_the_session() {
     assert_eq!(ended(&outputs(&mut session)), Some(Code::OUT_OF_ORDER));
     assert!(!session.is_live());
 }
+
+#[test]
+fn what_is_trusted_is_told_after_the_welcome_and_when_it_changes() {
+    let id = |n: u8| AuthorityId([n; 32]);
+    let told = |authorities: Vec<AuthorityId>| Output::Control(Trusts { authorities }.into());
+    let begun = Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams: vec![] });
+    let mut session = begun.with_trusts(vec![id(1)]);
+    assert!(!outputs(&mut session).contains(&told(vec![id(1)])), "not before the welcome");
+    session.handle_frame(at(1), welcome(vec![]));
+    assert!(outputs(&mut session).contains(&told(vec![id(1)])));
+    session.handle_trusts(vec![id(1), id(2)]);
+    assert_eq!(outputs(&mut session), [told(vec![id(1), id(2)])]);
+    let (mut silent, out) = live_with(vec![], vec![]);
+    assert!(!out.iter().any(|o| matches!(o, Output::Control(FromSensor::Trusts(_)))), "nothing to tell");
+    silent.handle_trusts(vec![]);
+    assert_eq!(outputs(&mut silent), []);
+}
+
+#[test]
+fn what_a_collector_says_of_authorities_is_handed_on() {
+    let first = wire::authority::Endorsed { certificate: vec![1], endorsements: vec![] };
+    let authorities = wire::authority::Authorities {
+        authorities: vec![first],
+        issuing: AuthorityId([1; 32]),
+        renew_within_s: 10,
+        retired: vec![],
+    };
+    let (mut session, _) = live_with(vec![], vec![]);
+    session.handle_frame(at(2), FromCollector::Authorities(authorities.clone()));
+    assert_eq!(outputs(&mut session), [Output::Authorities(authorities)]);
+}

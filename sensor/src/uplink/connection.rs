@@ -57,7 +57,9 @@ impl Run<'_> {
             Err(_) => return lost(&ConnectionError::TimedOut, false),
         };
         let (written, mut written_wires) = mpsc::unbounded_channel();
-        let session = Session::new(now(), hello, &self.outbox.holdings()).with_patience(self.silence);
+        let session = Session::new(now(), hello, &self.outbox.holdings())
+            .with_patience(self.silence)
+            .with_trusts(self.link.trusts());
         let mut driver = Driver {
             opener: data::Opener::new(connection.clone()),
             connection,
@@ -68,6 +70,7 @@ impl Run<'_> {
             was_live: false,
             ended: None,
         };
+        let mut trusts = self.link.trusts_changes();
         let mut decoder = Decoder::<FromCollector>::default();
         let mut last_call: Option<Instant> = None;
         let mut is_renewal = false;
@@ -104,6 +107,9 @@ impl Run<'_> {
                     if can_renew {
                         driver.session.close(Code::DONE, "the certificate was renewed".into());
                     }
+                }
+                Ok(()) = trusts.changed() => {
+                    driver.session.handle_trusts(trusts.borrow_and_update().clone());
                 }
                 Some(wire) = written_wires.recv() => driver.session.handle_written(wire),
                 () = self.outbox.changed() => driver.session.handle_holdings(&self.outbox.holdings()),
@@ -189,6 +195,7 @@ impl Driver {
                 gauge!("sensor_clock_uncertainty_seconds").set(offset.uncertainty_ns as f64 / 1e9);
                 run.link.set_offset(offset);
             }
+            Output::Authorities(authorities) => run.link.set_authorities(authorities),
             Output::NewEpoch => run.outbox.ask_for_new_epoch(),
             Output::Finding(finding) => {
                 counter!("sensor_finding_total").increment(1);

@@ -1,6 +1,9 @@
 //! What the rest of the sensor may know of the link.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
+use wire::authority::{Authorities, AuthorityId};
 use wire::time::{BootTime, Clock};
 
 /// The link's state, watched by whoever seals batches and reports health.
@@ -8,6 +11,8 @@ use wire::time::{BootTime, Clock};
 pub struct Link {
     state: watch::Sender<State>,
     offset: watch::Sender<Option<ClockOffset>>,
+    authorities: watch::Sender<Option<Arc<Authorities>>>,
+    trusts: watch::Sender<Vec<AuthorityId>>,
 }
 
 /// Whether a collector is there.
@@ -53,7 +58,12 @@ impl ClockOffset {
 
 impl Default for Link {
     fn default() -> Self {
-        Self { state: watch::Sender::new(State::Never), offset: watch::Sender::new(None) }
+        Self {
+            state: watch::Sender::new(State::Never),
+            offset: watch::Sender::new(None),
+            authorities: watch::Sender::new(None),
+            trusts: watch::Sender::default(),
+        }
     }
 }
 
@@ -67,6 +77,33 @@ impl Link {
     /// age, while the link is down.
     pub fn offset(&self) -> Option<ClockOffset> {
         *self.offset.borrow()
+    }
+
+    /// What a collector last said of the fleet's authorities, and what comes.
+    pub fn authorities(&self) -> watch::Receiver<Option<Arc<Authorities>>> {
+        self.authorities.subscribe()
+    }
+
+    /// The authorities that this host trusts, as the next session tells its collector.
+    pub(crate) fn trusts(&self) -> Vec<AuthorityId> {
+        self.trusts.borrow().clone()
+    }
+
+    /// The same, and its changes.
+    pub(crate) fn trusts_changes(&self) -> watch::Receiver<Vec<AuthorityId>> {
+        self.trusts.subscribe()
+    }
+
+    pub(crate) fn set_authorities(&self, authorities: Authorities) {
+        self.authorities.send_replace(Some(Arc::new(authorities)));
+    }
+
+    pub(crate) fn set_trusts(&self, trusts: Vec<AuthorityId>) {
+        self.trusts.send_if_modified(|before| {
+            let is_new = *before != trusts;
+            *before = trusts;
+            is_new
+        });
     }
 
     pub(crate) fn set_state(&self, state: State) {

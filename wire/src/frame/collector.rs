@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::close::RejectReason;
 use super::sensor::Goodbye;
 use super::{MAX_STREAMS_NAMED, control_frames};
+use crate::authority::Authorities;
 use crate::batch::Digest;
 use crate::id::{Epoch, Lane};
 use crate::time::WallTime;
@@ -27,6 +28,8 @@ control_frames! {
         HeartbeatReply(HeartbeatReply) = 0x0106,
         /// The last frame.
         Goodbye(Goodbye) = 0x0107,
+        /// Which authorities are in use; an older sensor skips it.
+        Authorities(Authorities) = 0x8101,
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::close::Code;
 use super::{MAX_STREAMS_NAMED, control_frames};
+use crate::authority::Trusts;
 use crate::batch::Digest;
 use crate::id::{BootId, Epoch, Lane};
 use crate::ledger::Ledger;
@@ -18,6 +19,8 @@ control_frames! {
         Heartbeat(Heartbeat) = 0x0002,
         /// The last frame.
         Goodbye(Goodbye) = 0x0003,
+        /// Which authorities it trusts; an older collector skips it.
+        Trusts(Trusts) = 0x8001,
     }
 }
 

@@ -55,6 +55,10 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Stop what `up` started, and remove every BPF program and pin
     Down(DownArgs),
+    /// Write store, keys and configuration of the collector on this host into one file
+    Backup(BackupArgs),
+    /// Put a backup back, while no collector runs; then `vedette up`
+    Restore(RestoreArgs),
     /// Print a shell's completions
     Completions(CompletionsArgs),
     /// Write the man pages into a folder
@@ -151,6 +155,14 @@ pub(crate) enum HostsCommand {
         host: String,
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Revoke a host, for ever: its sessions are cut within seconds, and it can neither connect nor renew
+    Revoke {
+        /// The host, by name or id
+        host: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 
@@ -323,6 +335,37 @@ pub(crate) struct DownArgs {
     /// The folder that `up` used
     #[arg(long, env = "VEDETTE_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+}
+
+/// Where the collector of this host keeps its state.
+#[derive(Args)]
+pub(crate) struct PlaceArgs {
+    /// The folder for all state [default: /var/lib/vedette as root, else $XDG_STATE_HOME/vedette]
+    #[arg(long, env = "VEDETTE_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// The PostgreSQL, if it is not the private one
+    #[arg(long, env = "VEDETTE_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The file to make [default: backup/vedette-TIME.tar under the home]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Remove the authority and the database that are here first
+    #[arg(long)]
+    pub(crate) force_replace: bool,
 }
 
 #[derive(Args)]

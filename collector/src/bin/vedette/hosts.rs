@@ -1,4 +1,6 @@
-//! `vedette hosts` and `vedette hosts show`.
+//! `vedette hosts`, `vedette hosts show` and `vedette hosts revoke`.
+
+mod revoke;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -14,13 +16,15 @@ pub(crate) async fn run(connect: &Connect, args: HostsArgs) -> anyhow::Result<Fo
     let client = Client::new(connect)?;
     match args.command {
         Some(HostsCommand::Show { host, output }) => show(&client, &host, output.output).await,
+        Some(HostsCommand::Revoke { host, yes }) => revoke::run(&client, &host, yes).await,
         None => list(&client, args.output.output).await,
     }
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     cut("name", 8, 0),
     whole("id", 1),
+    whole("state", 1),
     cut("kernel", 8, 6),
     whole("version", 5),
     whole("events/s", 4),
@@ -42,6 +46,7 @@ async fn list(client: &Client, output: Output) -> anyhow::Result<Found> {
         lines.push([
             text(host, "host.name"),
             text(host, "host.id"),
+            text(host, "state"),
             text(host, "host.os.kernel"),
             text(host, "sensor.version"),
             text(host, "events_per_second"),
@@ -72,6 +77,7 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
         ("architecture", "host.architecture"),
         ("boot", "host.boot.id"),
         ("address", "address"),
+        ("state", "state"),
         ("connected", "connected"),
         ("… to", "collector.name"),
         ("… at", "collector.listen"),
@@ -113,11 +119,35 @@ async fn show(client: &Client, host: &str, output: Output) -> anyhow::Result<Fou
         output::line("")?;
         output::line(&crate::findings::table(findings).show())?;
     }
+    if let Some(missing) = host.get("missing").and_then(Value::as_array) {
+        output::line("\nMissing since the store was restored from a backup:")?;
+        let names = ["epoch", "lane", "first_sequence", "next_sequence", "events", "since", "until"];
+        let ranks = [9, 0, 2, 3, 1, 4, 5];
+        let columns: Vec<_> =
+            names.into_iter().zip(ranks).map(|(name, rank)| whole(name_of(name), rank)).collect();
+        let mut table = Table::new(&columns);
+        for stream in missing {
+            table.push(names.map(|name| match name {
+                "events" if stream.get(name).is_none_or(Value::is_null) => "unknown".to_owned(),
+                _ => to_the_second(stream, name),
+            }));
+        }
+        output::line(&table.show())?;
+    }
     if let Some(sees) = host.get("sees").and_then(Value::as_array).filter(|sees| !sees.is_empty()) {
         output::line("")?;
         output::line(&sights(sees).show())?;
     }
     Ok(Found::Something)
+}
+
+/// A field's name as a heading.
+fn name_of(field: &'static str) -> &'static str {
+    match field {
+        "first_sequence" => "from",
+        "next_sequence" => "to",
+        other => other,
+    }
 }
 
 /// What can be seen on a host, in which way, and what is not.

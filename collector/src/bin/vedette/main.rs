@@ -1,7 +1,8 @@
 //! The operator's command line. It talks to the collector's API and to nothing else, but for
-//! `up` and `down`, which start and stop the programs on this host.
+//! `up` and `down`, which start and stop the programs on this host, and `backup` and `restore`, which run the collector's own.
 
 mod audit;
+mod backup;
 mod cli;
 mod client;
 mod down;
@@ -71,6 +72,8 @@ async fn run(cli: Cli) -> anyhow::Result<Found> {
         Command::Up(args) => up::run(args).await,
         Command::Down(args) => down::run(args).await,
         Command::Audit(args) => audit::run(&connect, args).await,
+        Command::Backup(args) => backup::save(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Completions(args) => {
             manual::completions(Cli::command(), args.shell);
             Ok(Found::Something)

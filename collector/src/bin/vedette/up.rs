@@ -3,7 +3,7 @@
 //! The collector starts and stops its PostgreSQL itself. What runs here is only the order: collector,
 //! enrolment, sensor, first events; and, at the end, the same backwards.
 
-mod child;
+pub(crate) mod child;
 mod detach;
 mod enrol;
 pub(crate) mod instance;

@@ -87,7 +87,7 @@ impl World {
                 // The collector's clock is the virtual time itself, and so is the boot clock.
                 assert!(offset.collector_minus_boot_ns.unsigned_abs() <= offset.uncertainty_ns + 1);
             }
-            sensor::Output::Welcomed { .. } | sensor::Output::NewEpoch => {}
+            sensor::Output::Welcomed { .. } | sensor::Output::NewEpoch | sensor::Output::Authorities(_) => {}
             sensor::Output::Finding(sensor::Finding::Forgotten { .. }) if self.backup.is_some() => {
                 self.n_forgotten += 1;
             }
@@ -122,7 +122,9 @@ impl World {
                 }
                 collector::Output::Finding(finding) => panic!("seed {}: {finding:?}", self.seed),
                 collector::Output::Ended { code, reason } => return self.ended("collector", code, &reason),
-                collector::Output::Connected(_) | collector::Output::Heartbeat(_) => {}
+                collector::Output::Connected(_)
+                | collector::Output::Heartbeat(_)
+                | collector::Output::Trusts(_) => {}
             }
         }
         true
