@@ -289,7 +289,8 @@ fn authorities_are_told_after_the_welcome_and_each_change_once() {
     rig.session.handle_watermarks(rig.at(1), Some(vec![]));
     let is_told = |output: &Output| matches!(output, Output::Send(FromCollector::Authorities(_)));
     let out = rig.outputs();
-    let welcome = out.iter().position(|o| matches!(o, Output::Send(FromCollector::Welcome(_)))).unwrap();
+    let welcome = out.iter().position(|o| matches!(o, Output::Send(FromCollector::Welcome(_))));
+    let welcome = welcome.expect("a welcome");
     assert_eq!(out.iter().position(is_told), Some(welcome + 1));
     assert!(!rig.outputs().iter().any(is_told));
     rig.session.handle_authorities(Arc::new(told(2)));
