@@ -45,7 +45,7 @@ bench: packages ## measure; the figures in docs/benchmarks.md come from here
 	@setup/packages.sh bench
 	@setup/bench.sh $(BENCH)
 
-soak: packages ## long runs: the session machines through thousands of histories (SEEDS=400); floods before a sensor, as root
+soak: packages ## long runs: session machines and spool through histories (SEEDS=400, to a million); floods before a sensor, as root
 	@VEDETTE_SEEDS=$(or $(SEEDS),400) $(CARGO) test --locked --profile bench -p tests --test session_pair -- --nocapture
 	@$(CARGO) build --locked --release -p vedette-collector -p vedette-sensor
 	@VEDETTE_SOAK=1 $(CARGO) test --locked --profile bench -p tests --test flood -- --nocapture --test-threads 1

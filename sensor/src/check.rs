@@ -2,8 +2,10 @@
 
 mod collection;
 mod containers;
+mod spool;
 
 pub use collection::{CollectionReport, LineReport, Taken};
+pub use spool::SpoolPlace;
 
 use std::fmt;
 
@@ -27,6 +29,8 @@ pub struct Report {
     pub sights: Vec<Row>,
     /// Whether containers have names.
     pub containers: Row,
+    /// Whether what waits for a collector outlives a power cut.
+    pub spool: Row,
     /// Which control-group hierarchy says where a process belongs.
     pub cgroup: &'static str,
     /// What cannot be seen here, one sentence each.
@@ -58,19 +62,22 @@ pub struct Row {
 
 impl Report {
     /// Looks at this machine. As root every program is tried in the kernel (loaded, not attached);
-    /// else only the kernel's description of itself is read. These sources are asked whether they answer.
-    pub fn gather(sources: &[Source]) -> Self {
+    /// else only the kernel's description of itself is read. These sources are asked whether they answer; batches would go to
+    /// this place on disk.
+    pub fn gather(sources: &[Source], spool: Option<&SpoolPlace>) -> Self {
         let version = probe::kernel_version();
         let needs = probe::needs().into_iter().map(Row::from).collect::<Vec<_>>();
         let sights = sight_rows();
         let hierarchy = cgroup::reported();
         let containers = containers::row(sources);
+        let spool = spool::row(spool);
         Self {
             kernel: uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default(),
-            blind: blind_spots(version, sights.iter().chain([&containers])),
+            blind: blind_spots(version, sights.iter().chain([&containers, &spool])),
             needs,
             sights,
             containers,
+            spool,
             cgroup: match hierarchy {
                 Hierarchy::V2 => "cgroup v2",
                 Hierarchy::Pids => "cgroup v1, pids controller",
@@ -88,7 +95,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "kernel {}, control groups from {}\n", self.kernel, self.cgroup)?;
-        let rows = || self.needs.iter().chain(&self.sights).chain([&self.containers]);
+        let rows = || self.needs.iter().chain(&self.sights).chain([&self.containers, &self.spool]);
         let width = rows().map(|row| row.name.len()).max().unwrap_or(0);
         // What stands in the way of everything is said once.
         let mut said = "";
@@ -245,6 +252,7 @@ mod tests {
             needs: vec![],
             sights: rows(true),
             containers: containers::row(&[]),
+            spool: spool::row(None),
             cgroup: "cgroup v2",
             blind: vec![],
         };

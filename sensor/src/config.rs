@@ -37,6 +37,10 @@ pub struct Config {
     pub spool: PathBuf,
     /// How many bytes they may take.
     pub spool_bytes: u64,
+    /// Where they go while no collector takes them: a folder on disk, with one in it for each enrolment. None: nowhere.
+    pub spool_disk: Option<PathBuf>,
+    /// How many bytes they may take there; less of a small file system.
+    pub spool_disk_bytes: u64,
     /// Sizes of the rings, in bytes.
     pub ring_bytes: PerClass<u32>,
     /// Where DNS servers listen: what goes to and comes from these ports is told as DNS.
@@ -100,6 +104,8 @@ struct Written {
     collectors: Vec<String>,
     spool: Option<PathBuf>,
     spool_mb: u64,
+    spool_disk: Option<PathBuf>,
+    spool_disk_mb: u64,
     process_ring_mb: u32,
     bulk_ring_mb: u32,
     file_ring_mb: u32,
@@ -125,6 +131,8 @@ struct Written {
 const PREFIX: &str = "VEDETTE_SENSOR_";
 /// The most sources of containers' names.
 const MAX_SOURCES: usize = 32;
+/// The most that batches may take on disk, in MiB: a TiB.
+const MAX_SPOOL_DISK_MB: u64 = 1 << 20;
 /// The name of a sensor that sees all of the host.
 const NAME: &str = "sensor";
 
@@ -184,7 +192,7 @@ impl Config {
         let mib = |key: &'static str, n: u64, most: u64| match n {
             n if (1..=most).contains(&n) => Ok(n << 20),
             n => {
-                Err(ConfigError::Value { key, found: n.to_string(), expected: "1 to 1024 (MiB)".to_owned() })
+                Err(ConfigError::Value { key, found: n.to_string(), expected: format!("1 to {most} (MiB)") })
             }
         };
         let ring =
@@ -193,17 +201,25 @@ impl Config {
         mib("hash_mb_per_second", written.hash_mb_per_second.into(), 1024)?;
         let mib_per_second = NonZeroU32::new(written.hash_mb_per_second).unwrap_or(NonZeroU32::MIN);
         let spool = written.spool.unwrap_or_else(|| default_spool(&name));
+        let home = absolute("home", &written.home)?;
+        let spool_disk = match &written.spool_disk {
+            _ if written.spool_disk_mb == 0 => None,
+            Some(folder) => Some(absolute("spool_disk", folder)?),
+            None => Some(home.join(&name).join("spool")),
+        };
+        let spool_disk_bytes = match written.spool_disk_mb {
+            0 => 0,
+            n => mib("spool_disk_mb", n, MAX_SPOOL_DISK_MB)?,
+        };
         Ok(Self {
-            home: std::path::absolute(&written.home).map_err(|_| ConfigError::Value {
-                key: "home",
-                found: written.home.display().to_string(),
-                expected: "the path of a folder".to_owned(),
-            })?,
+            home,
             file,
             cgroup: written.cgroup,
             collectors: written.collectors,
             spool,
             spool_bytes: mib("spool_mb", written.spool_mb, 1024)?,
+            spool_disk,
+            spool_disk_bytes,
             ring_bytes: [
                 ring("process_ring_mb", written.process_ring_mb)?,
                 ring("bulk_ring_mb", written.bulk_ring_mb)?,
@@ -243,6 +259,8 @@ impl Written {
             collectors: Vec::new(),
             spool: None,
             spool_mb: 64,
+            spool_disk: None,
+            spool_disk_mb: 512,
             process_ring_mb: 8,
             bulk_ring_mb: 4,
             file_ring_mb: 4,
@@ -318,6 +336,14 @@ fn sources(texts: Vec<String>) -> Result<Vec<Source>, ConfigError> {
     texts.into_iter().map(read).collect()
 }
 
+fn absolute(key: &'static str, path: &Path) -> Result<PathBuf, ConfigError> {
+    std::path::absolute(path).map_err(|_| ConfigError::Value {
+        key,
+        found: path.display().to_string(),
+        expected: "the path of a folder".to_owned(),
+    })
+}
+
 fn loopback(text: String) -> Result<SocketAddr, ConfigError> {
     let address = text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback());
     address.ok_or(ConfigError::Value {
@@ -363,6 +389,18 @@ mod tests {
     }
 
     #[test]
+    fn batches_go_to_disk_beside_the_identity_unless_something_else_is_said() {
+        let disk = |toml: &str| {
+            let config = load(toml, Flags::default()).unwrap();
+            (config.spool_disk, config.spool_disk_bytes)
+        };
+        assert_eq!(disk(""), (Some("/home/of/vedette/sensor/spool".into()), 512 << 20));
+        let own = "spool_disk = \"/data/spool\"\nspool_disk_mb = 7";
+        assert_eq!(disk(own), (Some("/data/spool".into()), 7 << 20));
+        assert_eq!(disk("spool_disk_mb = 0"), (None, 0));
+    }
+
+    #[test]
     fn a_confined_sensor_has_a_name_of_its_own() {
         let confined = |path: &str| {
             let flags = Flags { cgroup: Some(path.into()), ..Flags::default() };
@@ -384,6 +422,7 @@ mod tests {
         for (toml, expected) in [
             ("name = \"../x\"", "letters"),
             ("spool_mb = 0", "1 to 1024"),
+            ("spool_disk_mb = 2000000", "1 to 1048576"),
             ("bulk_ring_mb = 5000", "1 to 1024"),
             ("collectors = [\"host\"]", "host:port"),
             ("collectors = [\"::1:7443\"]", "host:port"),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use vedette_sensor::check::{CollectionReport, Report};
+use vedette_sensor::check::{CollectionReport, Report, SpoolPlace};
 use vedette_sensor::config::{Config, Flags, LogFormat};
 use vedette_sensor::container::resolver::Source;
 use vedette_sensor::enroll::EnrollArgs;
@@ -55,7 +55,8 @@ struct CheckFlags {
     /// one. Exit code 1 when a query is refused.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     collection: Option<Option<PathBuf>>,
-    /// The file with the settings, as for run: which runtimes are asked for the names of containers.
+    /// The file with the settings, as for run: which runtimes are asked for the names of containers, where
+    /// batches go on disk.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How the findings are written.
@@ -98,8 +99,11 @@ fn main() -> ExitCode {
         Command::Run(flags) => watch(&flags),
         Command::Enroll(flags) => enroll(flags),
         Command::Check(flags) => match &flags.collection {
-            None => match sources(flags.config) {
-                Ok(sources) => return check(&Report::gather(&sources), Report::is_usable, flags.output),
+            None => match settings(flags.config) {
+                Ok((sources, spool)) => {
+                    let report = Report::gather(&sources, spool.as_ref());
+                    return check(&report, Report::is_usable, flags.output);
+                }
                 Err(error) => Err(error),
             },
             Some(path) => match collection::read(path.as_deref()) {
@@ -161,13 +165,13 @@ fn enroll(flags: EnrollFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who is asked for the names of containers.
-fn sources(config: Option<PathBuf>) -> anyhow::Result<Vec<Source>> {
+/// Who is asked for the names of containers, and where batches may go on disk.
+fn settings(config: Option<PathBuf>) -> anyhow::Result<(Vec<Source>, Option<SpoolPlace>)> {
     let flags = Flags { config, ..Flags::default() };
-    match home::default() {
-        Ok(home) => Ok(Config::load(&flags, &home)?.container_sources),
-        Err(_) => Ok(Source::defaults()),
-    }
+    let Ok(home) = home::default() else { return Ok((Source::defaults(), None)) };
+    let config = Config::load(&flags, &home)?;
+    let max_bytes = config.spool_disk_bytes;
+    Ok((config.container_sources, config.spool_disk.map(|folder| SpoolPlace { folder, max_bytes })))
 }
 
 fn check<T: Display + Serialize>(report: &T, is_usable: fn(&T) -> bool, output: Output) -> ExitCode {

@@ -1,7 +1,9 @@
 //! The one place that wires the rooms: rings → pipeline → outbox → uplink.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,11 +17,11 @@ use crate::enrich::Origin;
 use crate::guard::Own;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, MetricsError};
-use crate::outbox::{Outbox, OutboxConfig};
+use crate::outbox::{DiskConfig, DiskThread, Outbox, OutboxConfig};
 use crate::plan::{Collection, Refusal};
 use crate::probe::{Probe, ProbeConfig, ProbeError};
 use crate::redact::RedactionError;
-use crate::spool::DirError;
+use crate::spool::{DirError, SystemFiles};
 use outlet::{Outlet, Shipping};
 use positions::{Kept, PositionsFile};
 use report::{Report, Shared};
@@ -39,6 +41,9 @@ mod sensor;
 mod stdout;
 mod tick;
 
+/// How long it may take to bring to disk what waits when the sensor stops.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
 /// Why a sensor cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -56,6 +61,9 @@ pub enum RunError {
     /// The spool cannot be used.
     #[error("cannot keep batches")]
     Spool(#[from] DirError),
+    /// Batches cannot go to disk.
+    #[error("cannot start the thread that brings batches to disk")]
+    Disk(#[source] io::Error),
     /// There is no identity, or it is of no use.
     #[error("cannot report to a collector; enrol this host first, or look at its events with --to stdout")]
     Identity(#[from] IdentityError),
@@ -129,11 +137,19 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
     let origin = Origin { host: identity.host, boot };
     let outlet = Outlet::Outbox(shipping);
     let mut sensor = Sensor::start(config, probe, outlet, origin, collection.digest(), own)?;
+    let disk = match config.spool_disk {
+        Some(_) => Some(DiskThread::start(outbox.clone()).map_err(RunError::Disk)?),
+        None => None,
+    };
     let shared = Shared { outbox, link: sensor.link.clone(), facts: sensor.facts.subscribe(), about };
     let report = Report::start(config, identity, shared)?;
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     report.stop().await;
+    if let Some(disk) = disk {
+        // What nobody has acknowledged by now may have to wait for longer than this boot.
+        drop(tokio::task::spawn_blocking(move || disk.stop(LAST_WRITES)).await);
+    }
     info!(pins = %sensor.probe.folder().display(), "sensor stopped; its programs run on for the next one");
     worked.and(stopped)
 }
@@ -175,8 +191,18 @@ fn open_outbox(config: &Config, host: HostId, boot: BootId) -> Result<Shipping, 
     // What waits from before this host was enrolled anew is another host's, and no business of this one.
     let dir = config.spool.join(host.to_string());
     let file = PositionsFile::in_folder(&dir);
-    let outbox = Outbox::open(&OutboxConfig { dir, max_bytes: config.spool_bytes })?;
-    let kept = file.read(boot).unwrap_or_else(|| Kept::nothing(boot));
+    let now = boot_time()?;
+    let disk = |folder: &PathBuf| DiskConfig {
+        dir: folder.join(host.to_string()),
+        max_bytes: config.spool_disk_bytes,
+        files: Arc::new(SystemFiles),
+        boot,
+        now,
+    };
+    let disk = config.spool_disk.as_ref().map(disk);
+    let outbox = Outbox::open(&OutboxConfig { dir, max_bytes: config.spool_bytes, disk })?;
+    let on_disk = || Kept::decode(outbox.positions_before()?, boot);
+    let kept = file.read(boot).or_else(on_disk).unwrap_or_else(|| Kept::nothing(boot));
     Ok(Shipping {
         outbox: Arc::new(outbox),
         max_bytes: config.spool_bytes,

@@ -60,6 +60,7 @@ pub struct Now {
 pub struct Session {
     phase: Phase,
     live: Option<Epoch>,
+    in_doubt: Vec<Epoch>,
     /// The streams in the order in which they may send.
     order: Vec<StreamKey>,
     streams: HashMap<StreamKey, Stream>,
@@ -94,6 +95,7 @@ impl Session {
         let mut session = Self {
             phase: Phase::Greeting,
             live: None,
+            in_doubt: Vec::new(),
             order: Vec::new(),
             streams: HashMap::new(),
             credit: Credit::default(),
@@ -131,6 +133,7 @@ impl Session {
     /// Takes note of what the outbox holds now.
     pub fn handle_holdings(&mut self, holdings: &Holdings) {
         self.live = holdings.live;
+        self.in_doubt.clone_from(&holdings.in_doubt);
         self.order.clear();
         for held in &holdings.streams {
             let key = StreamKey { epoch: held.epoch, lane: held.lane };
@@ -323,9 +326,13 @@ impl Session {
 
     fn start(&mut self, watermark: Watermark) {
         let key = StreamKey { epoch: watermark.epoch, lane: watermark.lane };
-        let is_live = self.live == Some(key.epoch);
+        let kin = match key.epoch {
+            epoch if self.live == Some(epoch) => stream::Kin::Live,
+            epoch if self.in_doubt.contains(&epoch) => stream::Kin::InDoubt,
+            _ => stream::Kin::Before,
+        };
         if let Some(stream) = self.streams.get_mut(&key) {
-            stream.start(key, watermark, is_live, &mut self.out);
+            stream.start(key, watermark, kin, &mut self.out);
         }
     }
 

@@ -1,6 +1,6 @@
-//! Sealed batches as files, one each, in a folder of this sensor's own.
+//! Sealed batches as files, in folders of this sensor's own: one in memory, and one on disk ([`disk`]).
 //!
-//! Meant for tmpfs: nothing is synced, so a file outlives the sensor but not the host. Layout:
+//! [`Spool`] is meant for tmpfs: nothing is synced, so a file outlives the sensor but not the host. Layout:
 //!
 //! ```text
 //! DIR/lock                          held while a sensor uses the folder
@@ -11,14 +11,23 @@
 //! - A file appears whole: it is written beside its name and renamed.
 //! - A file's checksum takes in its stream and sequence, so one that was moved is not believed.
 
+mod bundle;
 mod clear;
 mod dir;
+pub mod disk;
 mod file;
+mod files;
+mod name;
+mod note;
 mod scan;
 
 pub use clear::clear_if_drained;
 pub use dir::DirError;
+pub use disk::Disk;
 pub use file::ItemError;
+pub use files::{Files, Listed, Room, SystemFiles};
+pub use name::Run;
+pub use note::Note;
 pub use scan::Found;
 
 use std::fs::{self, File};
@@ -34,6 +43,7 @@ use wire::id::{Epoch, Lane};
 pub struct Spool {
     dir: PathBuf,
     on_tmpfs: bool,
+    was_there: bool,
     _lock: File,
 }
 
@@ -84,9 +94,11 @@ impl Spool {
     /// # Errors
     /// When the folder cannot be made, is not this user's alone, or is in use by another sensor.
     pub fn open(dir: &Path) -> Result<(Self, Vec<Found>), DirError> {
+        let was_there = dir.join("lock").exists();
         dir::make_private(dir)?;
         let lock = dir::lock(dir)?;
-        let spool = Self { dir: dir.to_owned(), on_tmpfs: dir::is_in_memory(dir), _lock: lock };
+        let on_tmpfs = dir::is_in_memory(dir);
+        let spool = Self { dir: dir.to_owned(), on_tmpfs, was_there, _lock: lock };
         let found = scan::scan(dir)?;
         Ok((spool, found))
     }
@@ -94,6 +106,11 @@ impl Spool {
     /// Whether the folder is in memory, as it should be.
     pub fn is_on_tmpfs(&self) -> bool {
         self.on_tmpfs
+    }
+
+    /// Whether a sensor before had used the folder, and nobody has removed it since.
+    pub fn was_there(&self) -> bool {
+        self.was_there
     }
 
     /// Keeps a parcel, replacing what began at the same sequence.
@@ -136,10 +153,10 @@ impl Spool {
     pub fn write_watermark(&self, stream: StreamKey, next_seq: u64, digest: Digest) -> io::Result<()> {
         let dir = self.stream_dir(stream);
         let bytes = file::encode_watermark(stream, next_seq, digest);
-        match fs::write(dir.join(scan::WATERMARK), bytes) {
+        match fs::write(dir.join(name::WATERMARK), bytes) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir(&dir)?;
-                fs::write(dir.join(scan::WATERMARK), bytes)
+                fs::write(dir.join(name::WATERMARK), bytes)
             }
             done => done,
         }
@@ -161,7 +178,7 @@ impl Spool {
     }
 
     fn stream_dir(&self, stream: StreamKey) -> PathBuf {
-        self.dir.join(format!("{}.{}", stream.epoch, stream.lane))
+        self.dir.join(name::stream(stream))
     }
 
     fn path(&self, stream: StreamKey, first_seq: u64) -> PathBuf {
@@ -170,7 +187,7 @@ impl Spool {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension(scan::UNFINISHED);
+    let beside = path.with_extension(name::UNFINISHED);
     fs::write(&beside, bytes)
         .and_then(|()| fs::rename(&beside, path))
         .inspect_err(|_| drop(fs::remove_file(&beside)))

@@ -31,6 +31,12 @@ pub struct Flags {
     /// Where batches wait for the collector; default: /dev/shm/vedette/NAME/spool.
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
+    /// Where batches go while no collector takes them, so that a power cut leaves them; default: NAME/spool under the home.
+    #[arg(long, value_name = "DIR")]
+    pub spool_disk: Option<PathBuf>,
+    /// How much of that disk they may take, at most 5 % of it; 0: they stay in memory; default: 512.
+    #[arg(long, value_name = "MIB")]
+    pub spool_disk_mb: Option<u64>,
     /// Ship what a query of this file matches; default: the built-in collection (`check --collection` shows it).
     #[arg(long, value_name = "FILE")]
     pub collection: Option<PathBuf>,
@@ -66,6 +72,8 @@ impl Flags {
         put("cgroup", self.cgroup.as_ref().map(path));
         put("collectors", (!self.collectors.is_empty()).then(|| Value::from(self.collectors.clone())));
         put("spool", self.spool.as_ref().map(path));
+        put("spool_disk", self.spool_disk.as_ref().map(path));
+        put("spool_disk_mb", self.spool_disk_mb.map(Value::from));
         put("collection", self.collection.as_ref().map(path));
         put("metrics", self.metrics.clone().map(Value::from));
         put("log", self.log.clone().map(Value::from));

@@ -1,8 +1,9 @@
 //! What was before this sensor: how far the one before had come, what another version's programs have left, and for how long
 //! nobody read.
 
+use bytes::Bytes;
 use tracing::{info, warn};
-use wire::event::Row;
+use wire::event::{Kind, Row};
 use wire::field::Field;
 use wire::id::Epoch;
 use wire::time::BootTime;
@@ -13,6 +14,7 @@ use super::intake::Sink;
 use super::outlet::Outlet;
 use super::sensor::Sensor;
 use crate::account::Start;
+use crate::outbox::Doubt;
 use crate::probe::{Counters, Neglect, Probe};
 use crate::record::{Class, PerClass, Place};
 
@@ -112,7 +114,26 @@ impl Sensor {
             let row = tampered("pins".into(), "pins were removed or added while no sensor ran".into());
             self.tell_tampered(row.with(Field::SensorRepaired, true), now);
         }
+        self.tell_doubts(now);
         self.tell_neglect(now)
+    }
+
+    /// Tells which epochs have no known end: the host went down, or what lay in memory was removed. How many events that took is
+    /// known only if the kernel counts on since: then they are counted as dropped.
+    fn tell_doubts(&mut self, now: BootTime) {
+        for Doubt { epoch, since, durable: [critical, bulk], rebooted } in self.outlet.doubts() {
+            let why = match rebooted {
+                true => "the host went down before the sensor could stop",
+                false => "batches that waited in memory were removed while no sensor ran",
+            };
+            warn!(%epoch, %since, critical, bulk, "{why}: what was sealed since, from these numbers on, may be gone");
+            let reason = format!(
+                "{why}: of epoch {epoch}, what was sealed since {since} may be gone: from number {critical} on in the \
+                 critical lane, from {bulk} on in the bulk lane"
+            );
+            let row = Row::default().with(Field::SensorReason, Bytes::from(reason));
+            self.pipeline.tell(Kind::SENSOR_LOSS, row, self.users.names(), now);
+        }
     }
 
     /// Tells for how long nobody had read, if the programs had stopped to tell.

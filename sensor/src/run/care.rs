@@ -64,12 +64,15 @@ pub(super) fn own(config: &Config, pins: PathBuf, began: BootTime) -> Own {
     files.push(real(&config.file));
     files.extend(group_files());
     files.retain(|path| path.is_absolute());
+    let mut folders = vec![pins, real(&config.folder()), real(&config.spool)];
+    let elsewhere = config.spool_disk.as_deref().map(real);
+    folders.extend(elsewhere.filter(|disk| !folders.iter().any(|folder| disk.starts_with(folder))));
     Own {
         executable: without_deleted(executable),
         pid: std::process::id(),
         before: None,
         began,
-        folders: vec![pins, real(&config.folder()), real(&config.spool)],
+        folders,
         files,
     }
 }

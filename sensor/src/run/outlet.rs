@@ -7,7 +7,7 @@ use wire::id::{Epoch, Lane};
 
 use super::positions::{Kept, PositionsFile};
 use super::stdout::Stdout;
-use crate::outbox::Outbox;
+use crate::outbox::{Doubt, Outbox};
 use crate::pipeline::{Pipeline, Ready};
 use crate::record::{Class, PerClass};
 
@@ -65,6 +65,22 @@ impl Outlet {
         }
     }
 
+    /// Epochs before whose end is not known.
+    pub(super) fn doubts(&self) -> Vec<Doubt> {
+        match self {
+            Self::Outbox(shipping) => shipping.outbox.doubts().to_vec(),
+            Self::Stdout(_) => Vec::new(),
+        }
+    }
+
+    /// What is wrong with where batches are kept, for people.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Outbox(shipping) => shipping.outbox.trouble(),
+            Self::Stdout(_) => None,
+        }
+    }
+
     /// Notes how many skipped program runs are booked; kept with the next batch.
     pub(super) fn note_skipped(&mut self, skipped: PerClass<u64>) {
         if let Self::Outbox(shipping) = self {
@@ -97,7 +113,12 @@ impl Shipping {
 
     /// Writes the positions.
     pub(super) fn keep(&mut self) {
-        if let Err(e) = self.file.write(&self.kept) {
+        let written = self.kept.encode().and_then(|bytes| {
+            let written = self.file.write(&bytes);
+            self.outbox.note_positions(bytes);
+            written
+        });
+        if let Err(e) = written {
             warn!(error = %e, "cannot note how far batches reach: after a crash, too much would be counted as dropped");
         }
     }
@@ -111,7 +132,7 @@ impl Shipping {
                 pipeline.forget_announced(lane);
             }
         }
-        let percent = self.outbox.n_bytes().saturating_mul(100) / self.max_bytes.max(1);
+        let percent = self.outbox.n_memory_bytes().saturating_mul(100) / self.max_bytes.max(1);
         let shedding = percent >= if self.shedding { SHED_BELOW_PERCENT } else { SHED_FROM_PERCENT };
         if shedding != self.shedding {
             self.shedding = shedding;

@@ -1,4 +1,4 @@
-//! How far the sealed batches reach in the kernel's numbering, as a file beside them.
+//! How far the sealed batches reach in the kernel's numbering, as a file beside them, and noted with those on disk.
 //!
 //! Written after each batch went into the spool. Programs and rings outlive the sensor, so the next
 //! one goes on counting from here: what a crash took along is booked as dropped, and nothing is
@@ -72,6 +72,26 @@ impl Kept {
         }
     }
 
+    /// What a sensor of this boot has kept; `None` if the bytes are another boot's, or of no use.
+    pub(super) fn decode(bytes: &[u8], boot: BootId) -> Option<Self> {
+        let (sum, body) = bytes.split_at_checked(SUM_BYTES)?;
+        let whole = blake3::hash(body).as_bytes().starts_with(sum);
+        let written: Written = postcard::from_bytes(body).ok().filter(|_| whole)?;
+        (written.boot == boot).then(|| written.into())
+    }
+
+    /// The same as bytes, with a checksum.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
+        let body = postcard::to_stdvec(&Written::from(self)).map_err(io::Error::other)?;
+        let mut bytes =
+            blake3::hash(&body).as_bytes().first_chunk::<SUM_BYTES>().map(Vec::from).unwrap_or_default();
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+
     /// Whether the next sensor can tell what is missing.
     pub(super) fn tells(&self) -> bool {
         let is_known = |positions: &Vec<_>| !positions.is_empty();
@@ -136,24 +156,16 @@ impl PositionsFile {
 
     /// What a sensor of this boot has left; `None` if there was none, or the file is of no use.
     pub(super) fn read(&self, boot: BootId) -> Option<Kept> {
-        let bytes = fs::read(&self.path).ok()?;
-        let (sum, body) = bytes.split_at_checked(SUM_BYTES)?;
-        let whole = blake3::hash(body).as_bytes().starts_with(sum);
-        let written: Written = postcard::from_bytes(body).ok().filter(|_| whole)?;
-        (written.boot == boot).then(|| written.into())
+        Kept::decode(&fs::read(&self.path).ok()?, boot)
     }
 
     /// Replaces what it holds.
     ///
     /// # Errors
     /// When it cannot be written; the old content stays.
-    pub(super) fn write(&self, kept: &Kept) -> io::Result<()> {
-        let body = postcard::to_stdvec(&Written::from(kept)).map_err(io::Error::other)?;
-        let mut bytes =
-            blake3::hash(&body).as_bytes().first_chunk::<SUM_BYTES>().map(Vec::from).unwrap_or_default();
-        bytes.extend_from_slice(&body);
+    pub(super) fn write(&self, kept: &[u8]) -> io::Result<()> {
         let beside = self.path.with_extension("part");
-        fs::write(&beside, bytes)?;
+        fs::write(&beside, kept)?;
         fs::rename(&beside, &self.path)
     }
 }
@@ -205,8 +217,9 @@ mod tests {
         let positions = Positions { clean: true, sequences: [vec![position], vec![], vec![]] };
         let kept =
             Kept { boot, numbering: 5, positions, from_zero: false, skipped: [1, 2, 3], finished: vec![4] };
-        file.write(&kept).unwrap();
-        file.write(&kept).unwrap();
+        let bytes = kept.encode().unwrap();
+        file.write(&bytes).unwrap();
+        file.write(&bytes).unwrap();
         assert_eq!(file.read(boot), Some(kept));
         assert_eq!(file.read(other), None);
         let path = folder.path().join("positions");

@@ -162,7 +162,7 @@ impl Sensor {
                 self.pipeline.table().n_evicted()
             ));
         }
-        troubles.splice(0..0, self.care.troubles());
+        troubles.splice(0..0, self.care.troubles().into_iter().chain(self.outlet.trouble()));
         troubles.truncate(16);
         self.facts.send_replace(host::facts(&self.pipeline, rate, troubles));
     }

@@ -50,6 +50,17 @@ struct InFlight {
     is_shed: bool,
 }
 
+/// Whose a stream is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kin {
+    /// Batches are added to it.
+    Live,
+    /// A sensor's before, or an epoch's.
+    Before,
+    /// The same, and a power cut took its end: that the collector has more of it is no wonder.
+    InDoubt,
+}
+
 /// Where a stream puts what it sends.
 pub(super) struct Sink<'a> {
     pub(super) key: StreamKey,
@@ -91,7 +102,7 @@ impl Stream {
         &mut self,
         key: StreamKey,
         watermark: Watermark,
-        is_live: bool,
+        kin: Kin,
         out: &mut VecDeque<Output>,
     ) {
         let (at, digest) = (watermark.next_seq, watermark.digest);
@@ -99,9 +110,11 @@ impl Stream {
         self.in_flight.clear();
         self.confirmed = at;
         if at > self.end {
-            out.push_back(Output::Finding(Finding::Ahead { watermark, end: self.end }));
+            if kin != Kin::InDoubt {
+                out.push_back(Output::Finding(Finding::Ahead { watermark, end: self.end }));
+            }
             self.place = Place::Void;
-            if is_live {
+            if kin == Kin::Live {
                 out.push_back(Output::NewEpoch);
             } else {
                 // A sensor before sent what this one no longer finds.

@@ -69,7 +69,7 @@ fn outputs(session: &mut Session) -> Vec<Output> {
 }
 
 fn live_with(streams: Vec<Held>, watermarks: Vec<Watermark>) -> (Session, Vec<Output>) {
-    let holdings = Holdings { live: Some(LIVE), streams };
+    let holdings = Holdings { live: Some(LIVE), streams, ..Holdings::default() };
     let mut session = Session::new(at(0), hello(), &holdings);
     outputs(&mut session);
     session.handle_frame(at(1), welcome(watermarks));
@@ -106,7 +106,8 @@ fn run_alone(session: &mut Session, until_ms: u64) -> Option<Code> {
 #[test]
 fn nothing_leaves_before_the_welcome_and_no_welcome_ends_it() {
     let streams = vec![held(LIVE, Lane::Bulk, 0, 10)];
-    let mut session = Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams });
+    let mut session =
+        Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams, ..Holdings::default() });
     let out = outputs(&mut session);
     assert!(matches!(out.as_slice(), [Output::Control(FromSensor::Hello(h))] if h.streams.len() == 1));
     session.handle_timeout(at(14_999));
@@ -176,6 +177,24 @@ fn a_collector_ahead_of_us_gets_a_new_epoch() {
     assert_eq!(sent(&out), []);
 }
 
+/// A power cut took what the collector has already.
+#[test]
+fn a_collector_ahead_of_an_epoch_in_doubt_is_no_finding() {
+    let old = epoch(1);
+    let ahead = watermark(old, Lane::Bulk, 50, Digest([5; 32]));
+    for is_in_doubt in [true, false] {
+        let in_doubt = if is_in_doubt { vec![old] } else { Vec::new() };
+        let holdings = Holdings { live: Some(LIVE), streams: vec![held(old, Lane::Bulk, 0, 20)], in_doubt };
+        let mut session = Session::new(at(0), hello(), &holdings);
+        session.handle_frame(at(1), welcome(vec![ahead]));
+        let out = outputs(&mut session);
+        let stream = StreamKey { epoch: old, lane: Lane::Bulk };
+        assert!(out.contains(&Output::Acknowledged { stream, next_seq: 50, digest: ahead.digest }));
+        let is_found = out.iter().any(|output| matches!(output, Output::Finding(Finding::Ahead { .. })));
+        assert_eq!(is_found, !is_in_doubt);
+    }
+}
+
 #[test]
 fn old_streams_drain_behind_the_live_ones_and_yield_to_a_new_epoch() {
     let old: Vec<Held> = (1..=4).map(|n| held(epoch(n), Lane::Critical, 0, 10)).collect();
@@ -184,7 +203,7 @@ fn old_streams_drain_behind_the_live_ones_and_yield_to_a_new_epoch() {
     assert_eq!(sent(&out).len(), 4, "two live lanes and two old streams");
     let later = epoch(200);
     let streams = [&live(later)[..], &old, &live(LIVE)].concat();
-    session.handle_holdings(&Holdings { live: Some(later), streams });
+    session.handle_holdings(&Holdings { live: Some(later), streams, ..Holdings::default() });
     let out = outputs(&mut session);
     let finished: Vec<_> = out.iter().filter(|output| matches!(output, Output::Finish(_))).collect();
     assert_eq!(finished, [&Output::Finish(Wire(1)), &Output::Finish(Wire(2))]);

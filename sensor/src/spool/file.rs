@@ -19,7 +19,7 @@ use wire::frame::data::Batch;
 use super::{Parcel, StreamKey};
 
 const MAGIC: &[u8; 4] = b"VDP1";
-const CHECKSUM_BYTES: usize = 32;
+pub(super) const CHECKSUM_BYTES: usize = 32;
 /// What a file has beside the header and the payload.
 pub(super) const OVERHEAD_BYTES: u64 = 4 + 1 + 8 + 4 + 4 + CHECKSUM_BYTES as u64;
 const WATERMARK_BYTES: usize = 8 + 32 + CHECKSUM_BYTES;
@@ -44,11 +44,8 @@ pub(super) fn encode(stream: StreamKey, parcel: &Parcel) -> Vec<u8> {
     out.extend_from_slice(MAGIC);
     out.push(kind);
     out.extend_from_slice(&n_events.to_le_bytes());
-    for part in [header, payload] {
-        let length = u32::try_from(part.len()).expect("a batch is smaller than 4 GiB");
-        out.extend_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(part);
-    }
+    put(&mut out, header);
+    put(&mut out, payload);
     let sum = checksum(stream, parcel.first_seq(), &out);
     out.extend_from_slice(&sum);
     out
@@ -84,7 +81,15 @@ pub(super) fn decode(stream: StreamKey, first_seq: u64, bytes: Vec<u8>) -> Resul
     }
 }
 
-fn part(rest: &mut Bytes) -> Result<Bytes, ItemError> {
+/// Adds a part: its length, then itself.
+pub(super) fn put(out: &mut Vec<u8>, part: &[u8]) {
+    let length = u32::try_from(part.len()).expect("a batch is smaller than 4 GiB");
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(part);
+}
+
+/// Takes a part.
+pub(super) fn part(rest: &mut Bytes) -> Result<Bytes, ItemError> {
     let length = rest.try_get_u32_le().map_err(|_| ItemError::Damaged("a part is missing"))? as usize;
     if rest.len() < length {
         return Err(ItemError::Damaged("a part is cut"));
@@ -107,7 +112,7 @@ pub(super) fn decode_watermark(stream: StreamKey, bytes: &[u8]) -> Option<(u64, 
     (checksum(stream, next_seq, digest).as_slice() == sum).then_some((next_seq, Digest(*digest)))
 }
 
-fn checksum(stream: StreamKey, seq: u64, body: &[u8]) -> [u8; CHECKSUM_BYTES] {
+pub(super) fn checksum(stream: StreamKey, seq: u64, body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(stream.epoch.uuid().as_bytes());
     hasher.update(&[stream.lane as u8]);

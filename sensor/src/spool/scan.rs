@@ -5,12 +5,8 @@ use std::path::Path;
 
 use wire::batch::Digest;
 
+use super::name::{UNFINISHED, WATERMARK, parse_stream};
 use super::{DirError, StreamKey, file};
-
-/// The name of a stream's watermark file.
-pub(super) const WATERMARK: &str = "watermark";
-/// The extension of a file that is being written.
-pub(super) const UNFINISHED: &str = "part";
 
 /// One stream that was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,11 +43,6 @@ pub(super) fn scan(dir: &Path) -> Result<Vec<Found>, DirError> {
     }
     found.sort_unstable_by_key(|one| one.stream);
     Ok(found)
-}
-
-fn parse_stream(name: &str) -> Option<StreamKey> {
-    let (epoch, lane) = name.split_once('.')?;
-    Some(StreamKey { epoch: epoch.parse().ok()?, lane: lane.parse().ok()? })
 }
 
 fn read_dir(dir: &Path) -> Result<Vec<fs::DirEntry>, DirError> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -150,7 +151,8 @@ impl Driver {
                 continue;
             }
             let Some(want) = self.session.poll_want() else { return Ok(()) };
-            let parcel = run.outbox.parcel(want.stream, want.seq);
+            // What is read from disk is asked for again when the outbox says that it has changed.
+            let Poll::Ready(parcel) = run.outbox.parcel(want.stream, want.seq) else { return Ok(()) };
             self.session.handle_parcel(want, parcel);
         }
     }

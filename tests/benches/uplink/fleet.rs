@@ -71,7 +71,7 @@ impl Fleet {
 
     fn host(&self, load: &Load, tls: rustls::ClientConfig, collector: &Collector) -> Host {
         let dir = self._dir.path().join(load.host.to_string());
-        let outbox = Arc::new(Outbox::open(&OutboxConfig { dir, max_bytes: 1 << 30 }).unwrap());
+        let outbox = Arc::new(Outbox::open(&OutboxConfig { dir, max_bytes: 1 << 30, disk: None }).unwrap());
         outbox.begin(load.epoch);
         let link = Arc::new(Link::default());
         let (tls, facts) = (watch::Sender::new(Arc::new(tls)), watch::Sender::new(Facts::default()));

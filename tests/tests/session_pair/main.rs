@@ -1,15 +1,18 @@
 //! The two session machines against each other, under virtual time.
 //!
-//! The real outbox, the real frames, the real machines; the network, the store and the clock are
+//! The real outbox, the real frames, the real machines; the network, the store, the disk and the clock are
 //! modelled. Each seed is one history of seals, reorderings between streams, lost connections, restarts
 //! of either side, refused batches and a store that is away. At the end the world is left in peace,
 //! and everything must be accounted for.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod disk;
 mod network;
 mod store;
 mod world;
+
+use std::collections::{BTreeMap, HashSet};
 
 use world::{Chaos, World};
 
@@ -29,6 +32,14 @@ fn history(seed: u64, chaos: Chaos, n_steps: usize) -> World {
     world.settle();
     world.check_all_accounted_for();
     world
+}
+
+/// How many histories of the spool are played, besides.
+fn spool_seeds() -> std::ops::Range<u64> {
+    match std::env::var("VEDETTE_SEEDS").or(std::env::var("VEDETTE_SEED")) {
+        Ok(_) => seeds(),
+        Err(_) => 0..500,
+    }
 }
 
 fn play(chaos: Chaos, n_steps: usize) {
@@ -114,4 +125,100 @@ fn a_restored_database_stops_nobody() {
 #[test]
 fn everything_at_once() {
     play(Chaos::ALL, 1500);
+}
+
+/// What was reached by many histories.
+#[derive(Default)]
+struct Reached {
+    faults: BTreeMap<&'static str, u64>,
+    states: HashSet<u64>,
+    n_in_doubt: u64,
+}
+
+impl Reached {
+    fn add(&mut self, world: &World) {
+        for (fault, n) in world.n_reached() {
+            *self.faults.entry(fault).or_default() += n;
+        }
+        self.states.extend(world.states());
+        self.n_in_doubt += world.n_in_doubt();
+    }
+
+    fn print(&self, n_histories: u64) {
+        let faults: Vec<String> = self.faults.iter().map(|(fault, n)| format!("{fault} {n}")).collect();
+        println!(
+            "{n_histories} histories, {} distinct states, {} events in doubt after memory was lost; faults: {}",
+            self.states.len(),
+            self.n_in_doubt,
+            faults.join(", ")
+        );
+    }
+}
+
+/// Histories on all CPUs, each for itself.
+fn play_spool(seeds: std::ops::Range<u64>, chaos: impl Fn(u64) -> Chaos + Sync) -> Reached {
+    let n_threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let (chaos, first, end) = (&chaos, seeds.start, seeds.end);
+    let n_histories = end - first;
+    let mut reached = Reached::default();
+    std::thread::scope(|scope| {
+        let play = |n: u64| {
+            move || {
+                let mut reached = Reached::default();
+                let mine = (first + n..end).step_by(n_threads as usize);
+                mine.for_each(|seed| reached.add(&history(seed, chaos(seed), 400)));
+                reached
+            }
+        };
+        let threads: Vec<_> = (0..n_threads).map(|n| scope.spawn(play(n))).collect();
+        for thread in threads {
+            let of_thread = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            of_thread
+                .faults
+                .into_iter()
+                .for_each(|(fault, n)| *reached.faults.entry(fault).or_default() += n);
+            reached.states.extend(of_thread.states);
+            reached.n_in_doubt += of_thread.n_in_doubt;
+        }
+    });
+    reached.print(n_histories);
+    reached
+}
+
+/// Each history has faults of its own: alone they show what together would be hidden, as a disk that fails once is not used again.
+#[test]
+fn a_spool_on_disk_loses_nothing_durable() {
+    let chaos = |seed: u64| {
+        let may = |bit: u32| seed >> bit & 1 == 1;
+        Chaos {
+            has_disk: true,
+            outages: true,
+            disconnects: true,
+            power_cuts: may(0),
+            disk_errors: may(1),
+            disk_fills: may(2),
+            disk_rots: may(3),
+            disk_is_slow: may(4),
+            memory_losses: may(5),
+            sensor_stops: may(6),
+            small_outbox: may(7),
+            sensor_restarts: may(8),
+            new_epochs: may(5),
+            store_is_away: may(6),
+            poison: may(7),
+            ..Chaos::default()
+        }
+    };
+    let reached = play_spool(spool_seeds(), chaos);
+    if spool_seeds().count() >= 500 {
+        assert!(reached.states.len() > 1000, "{} distinct states", reached.states.len());
+        assert!(reached.faults.len() >= 20, "{:?}", reached.faults);
+        assert!(reached.n_in_doubt > 0, "a power cut never took anything");
+    }
+}
+
+#[test]
+fn a_spool_on_disk_survives_everything_at_once() {
+    let n = if spool_seeds().count() == 500 { 100 } else { spool_seeds().count() as u64 };
+    play_spool(spool_seeds().start..spool_seeds().start + n, |_| Chaos::SPOOL);
 }

@@ -1,8 +1,9 @@
 //! A sensor, a collector, what is between them, and what goes wrong.
 
 mod pump;
+mod spool;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vedette_collector::listener::Outcome;
 use vedette_collector::session as collector;
-use vedette_sensor::outbox::{Outbox, OutboxConfig};
+use vedette_sensor::outbox::Outbox;
 use vedette_sensor::session as sensor;
 use wire::batch::Sealed;
 use wire::frame::data::{Batch, Data};
@@ -23,6 +24,7 @@ use wire::time::{BootTime, WallTime};
 
 use crate::network::{Pipe, Wires};
 use crate::store::{Backup, Fate, POISON, Store};
+use spool::SpoolWorld;
 
 /// What may go wrong.
 #[derive(Clone, Copy, Default)]
@@ -37,6 +39,19 @@ pub(crate) struct Chaos {
     pub(crate) small_outbox: bool,
     pub(crate) sensor_pauses: bool,
     pub(crate) collector_pauses: bool,
+    /// The spool has a disk.
+    pub(crate) has_disk: bool,
+    /// For many seconds nobody answers.
+    pub(crate) outages: bool,
+    pub(crate) power_cuts: bool,
+    /// What lies in memory is removed while no sensor runs.
+    pub(crate) memory_losses: bool,
+    /// The host is shut down and started again.
+    pub(crate) sensor_stops: bool,
+    pub(crate) disk_fills: bool,
+    pub(crate) disk_errors: bool,
+    pub(crate) disk_rots: bool,
+    pub(crate) disk_is_slow: bool,
     /// How patient sensors are with a collector that is silent; 0 as 1.
     pub(crate) patience: u32,
 }
@@ -53,8 +68,36 @@ impl Chaos {
         small_outbox: true,
         sensor_pauses: true,
         collector_pauses: true,
+        has_disk: false,
+        outages: false,
+        power_cuts: false,
+        memory_losses: false,
+        sensor_stops: false,
+        disk_fills: false,
+        disk_errors: false,
+        disk_rots: false,
+        disk_is_slow: false,
         patience: 1,
     };
+
+    /// What may befall the spool, with a network and a store that come and go.
+    pub(crate) const SPOOL: Chaos = Chaos {
+        has_disk: true,
+        outages: true,
+        power_cuts: true,
+        memory_losses: true,
+        sensor_stops: true,
+        disk_fills: true,
+        disk_errors: true,
+        disk_rots: true,
+        disk_is_slow: true,
+        ..Chaos::ALL
+    };
+
+    /// Whether events may be given up.
+    fn sheds(self) -> bool {
+        self.small_outbox || self.disk_fills || self.disk_rots || self.disk_errors
+    }
 }
 
 /// One of the two programs.
@@ -108,6 +151,10 @@ pub(crate) struct World {
     /// Who does not run now; what is sent to it waits.
     paused: Option<Side>,
     rejected_booked: u64,
+    sheds: bool,
+    spool: SpoolWorld,
+    n_reached: BTreeMap<&'static str, u64>,
+    states: HashSet<u64>,
 }
 
 impl World {
@@ -136,9 +183,31 @@ impl World {
             n_pauses: 0,
             paused: None,
             rejected_booked: 0,
+            sheds: chaos.sheds(),
+            spool: SpoolWorld::new(seed, chaos.small_outbox || chaos.disk_fills),
+            n_reached: BTreeMap::new(),
+            states: HashSet::new(),
         };
-        world.restart_sensor();
+        world.set_disk_faults();
+        world.start_sensor();
         world
+    }
+
+    /// How often each kind of fault of the spool was reached.
+    pub(crate) fn n_reached(&self) -> BTreeMap<&'static str, u64> {
+        let mut n_reached = self.spool.disk.n_reached();
+        n_reached.extend(&self.n_reached);
+        n_reached
+    }
+
+    /// The states that it was in, as numbers.
+    pub(crate) fn states(&self) -> &HashSet<u64> {
+        &self.states
+    }
+
+    /// Events that were sealed and are neither stored nor given up: memory was lost before they were durable.
+    pub(crate) fn n_in_doubt(&self) -> u64 {
+        self.spool.n_in_doubt
     }
 
     pub(crate) fn n_connections(&self) -> u64 {
@@ -159,11 +228,18 @@ impl World {
 
     /// One thing happens.
     pub(crate) fn step(&mut self) {
-        self.now += Duration::from_millis(self.rng.random_range(0..20));
+        let is_out = self.now < self.spool.outage_until;
+        self.now += Duration::from_millis(self.rng.random_range(0..if is_out { 600 } else { 20 }));
+        if self.chaos.has_disk {
+            let at = self.rng.random_range(0..1000);
+            self.befall_spool(at);
+            self.work_on_disk();
+            self.states.insert(self.fingerprint());
+        }
         match self.rng.random_range(0..1000) {
             0..150 => self.seal(),
             150..155 if self.chaos.disconnects => self.connection = None,
-            155..158 if self.chaos.sensor_restarts => self.restart_sensor(),
+            155..158 if self.chaos.sensor_restarts => self.start_sensor(),
             158..161 if self.chaos.collector_restarts => self.restart_collector(),
             161..176 if self.chaos.new_epochs => self.begin_epoch(),
             176..188 if self.chaos.store_is_away => self.is_store_away = !self.is_store_away,
@@ -172,7 +248,7 @@ impl World {
             194..198 if self.chaos.collector_pauses => self.pause(Side::Collector),
             _ => self.progress(),
         }
-        if self.connection.is_none() {
+        if self.connection.is_none() && self.now >= self.spool.outage_until {
             self.connect();
         }
         self.pump();
@@ -181,9 +257,14 @@ impl World {
     /// Nothing goes wrong any more; runs until the outbox is empty.
     pub(crate) fn settle(&mut self) {
         self.is_store_away = false;
-        self.chaos = Chaos { patience: self.chaos.patience, ..Chaos::default() };
+        self.chaos =
+            Chaos { patience: self.chaos.patience, has_disk: self.chaos.has_disk, ..Chaos::default() };
+        self.heal_disk();
         for _ in 0..60_000 {
             self.now += Duration::from_millis(self.rng.random_range(0..20));
+            if self.chaos.has_disk {
+                self.work_on_disk();
+            }
             self.progress();
             if self.connection.is_none() {
                 self.connect();
@@ -198,8 +279,9 @@ impl World {
         panic!("seed {}: does not settle: {:?}", self.seed, self.outbox().holdings());
     }
 
-    /// Every sealed event is stored as it was sealed, or refused, or was shed; each once.
-    pub(crate) fn check_all_accounted_for(&self) {
+    /// Every sealed event is stored as it was sealed, or refused, or was shed; each once. Only where memory was lost, what was
+    /// in it alone may be missing, and nothing before.
+    pub(crate) fn check_all_accounted_for(&mut self) {
         let seed = self.seed;
         let (mut shed, mut rejected) = (0, 0);
         for (key, batches) in &self.sealed {
@@ -222,9 +304,18 @@ impl World {
                 }
             }
             let sealed: u64 = batches.values().map(|(n, _)| n).sum();
-            assert_eq!(next, sealed, "seed {seed}: all of {key:?} is accounted for");
+            match self.spool.cut.iter().find(|(cut, _)| cut == key) {
+                None => assert_eq!(next, sealed, "seed {seed}: all of {key:?} is accounted for"),
+                Some((_, durable)) => {
+                    assert!(
+                        (*durable..=sealed).contains(&next),
+                        "seed {seed}: {next} of {key:?}, {durable}..={sealed}"
+                    );
+                    self.spool.n_in_doubt += sealed - next;
+                }
+            }
         }
-        if self.max_bytes == 1 << 30 && self.n_forgotten == 0 {
+        if !self.sheds && self.n_forgotten == 0 {
             assert_eq!(shed, 0, "seed {seed}: nothing is shed where there is room");
         }
         assert!(
@@ -262,6 +353,7 @@ impl World {
         self.outbox()
             .append(self.epoch, lane, Batch { first_seq, n_events, sealed })
             .unwrap_or_else(|e| panic!("seed {}: {e}", self.seed));
+        self.outbox().note_positions(Vec::new());
         self.tell_holdings();
     }
 
@@ -277,15 +369,6 @@ impl World {
         if let Some(connection) = &mut self.connection {
             connection.sensor.handle_holdings(&holdings);
         }
-    }
-
-    /// As after `kill -9`: what was appended is in the spool's files, the rest is gone.
-    fn restart_sensor(&mut self) {
-        self.connection = None;
-        self.outbox = None;
-        let config = OutboxConfig { dir: self.dir.path().join("spool"), max_bytes: self.max_bytes };
-        self.outbox = Some(Outbox::open(&config).unwrap());
-        self.begin_epoch();
     }
 
     /// As after `kill -9`: what was not committed is gone.

@@ -95,7 +95,7 @@ impl Fleet {
     pub(crate) fn sensor(&self, host: HostId, boot: u128, collectors: &[SocketAddr]) -> Sensor {
         let papers = self.papers(host, OffsetDateTime::now_utc());
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let config = OutboxConfig { dir: dir.path().join("spool"), max_bytes: 1 << 30 };
+        let config = OutboxConfig { dir: dir.path().join("spool"), max_bytes: 1 << 30, disk: None };
         let outbox = Arc::new(Outbox::open(&config).unwrap());
         let link = Arc::new(Link::default());
         let tls = watch::Sender::new(client_tls(&self.authority, Some(papers)));

@@ -1,5 +1,7 @@
 //! Carries what both sessions put out to the other side, until neither has anything more.
 
+use std::task::Poll;
+
 use vedette_collector::session as collector;
 use vedette_sensor::session as sensor;
 use vedette_sensor::spool::StreamKey;
@@ -35,7 +37,8 @@ impl World {
                 }
             }
             let Some(want) = connection.sensor.poll_want() else { break };
-            let parcel = self.outbox().parcel(want.stream, want.seq);
+            // What is read from disk is there in a while.
+            let Poll::Ready(parcel) = self.outbox().parcel(want.stream, want.seq) else { break };
             connection.sensor.handle_parcel(want, parcel);
         }
         while connection.wires.len() < MAX_DATA_STREAMS {
