@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`stack`] | one running product: its home, its programs, its command line |
 //! | [`group`] | a control group of a scenario's own, so that its sensor sees nothing else |
+//! | [`lone`] | one more sensor of a product, started and killed as a scenario wants it |
 //! | [`load`] | many execs, and what became of them |
 //! | [`loops`] | deeds that are repeated while somebody measures |
 //! | [`pairs`] | what measurements in pairs say |
@@ -16,6 +17,7 @@
 pub mod bpftrace;
 pub mod group;
 pub mod load;
+pub mod lone;
 pub mod loops;
 pub mod pairs;
 pub mod skip;
