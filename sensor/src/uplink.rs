@@ -110,14 +110,14 @@ pub async fn run(config: UplinkConfig, outbox: Arc<Outbox>, link: Arc<Link>, shu
                 // The close has to leave before the socket does.
                 drop(tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await);
                 counter!("sensor_session_ended_total", "code" => end.code.name()).increment(1);
+                if end.was_live {
+                    out_since = now().boot;
+                }
                 if end.is_renewal {
                     again = Some(Attempt { pause: Duration::ZERO, ..attempt });
                     continue;
                 }
                 ended = Some(end.code);
-                if end.was_live {
-                    out_since = now().boot;
-                }
                 end.reason
             }
             Err(e) => {
