@@ -22,11 +22,16 @@ bench_uplink() {
     cargo bench --locked --quiet -p tests --features sample --bench uplink
 }
 
+bench_recovery() {
+    programs
+    cargo bench --locked --quiet -p tests --features sample --bench recovery
+}
+
 # The programs themselves, as benchmarks are built: without LTO, and together with the tests, so that all is built once.
 programs() { cargo build --locked --quiet --profile bench -p vedette-collector -p vedette-sensor -p tests --features tests/sample; }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink search host cost)
+[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink recovery search host cost)
 
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), Linux $(uname -r), $(date -u +%F)"
 for name in "${names[@]}"; do

@@ -19,12 +19,14 @@ mod batches;
 #[path = "uplink/burn.rs"]
 mod burn;
 #[path = "uplink/collector.rs"]
+#[expect(dead_code, reason = "another benchmark needs more of it")]
 mod collector;
 #[path = "../../collector/benches/ingest/cost.rs"]
 mod cost;
 #[path = "uplink/counts.rs"]
 mod counts;
 #[path = "uplink/fleet.rs"]
+#[expect(dead_code, reason = "another benchmark needs more of it")]
 mod fleet;
 #[path = "uplink/offer.rs"]
 mod offer;

@@ -1,6 +1,7 @@
 //! The real collector, in a process of its own, on a database of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(crate) struct Collector {
     authority: Authority,
     pub(crate) address: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    url: String,
     pub(crate) pool: PgPool,
 }
 
@@ -46,20 +48,31 @@ impl Collector {
         let authority = Authority::open_or_create(&folder, OffsetDateTime::now_utc()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let metrics = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
-        let log = std::fs::File::create(home.path().join("log")).unwrap();
-        let child = Command::new(program("vedette-collector"))
-            .args(["serve", "--log", "warn", "--listen", &address.to_string()])
-            .args(["--metrics", &metrics.to_string()])
-            .args(["--database", &database.url, "--home"])
-            .arg(home.path())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let collector = Self { child, home, authority, address, metrics, pool: database.pool };
-        until("the collector is ready", Duration::from_secs(60), || {
-            std::fs::read_to_string(folder.join("ready")).ok()
-        });
+        let url = database.url;
+        let child = run(home.path(), address, metrics, &url);
+        let collector = Self { child, home, authority, address, metrics, url, pool: database.pool };
+        collector.wait_until_ready();
         collector
+    }
+
+    /// As `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, at the same address and on the same database; returns when it serves.
+    pub(crate) fn start_again(&mut self) {
+        self.child = run(self.home.path(), self.address, self.metrics, &self.url);
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&self) {
+        let ready = self.home.path().join("collector/ready");
+        until("the collector is ready", Duration::from_secs(60), || {
+            let said = std::fs::read_to_string(&ready).ok()?;
+            said.contains(&format!("\"pid\":{},", self.child.id())).then_some(())
+        });
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -120,6 +133,18 @@ impl Collector {
         let log = std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default();
         log.lines().rev().take(10).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn run(home: &Path, address: SocketAddr, metrics: SocketAddr, database: &str) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(home.join("log")).unwrap();
+    Command::new(program("vedette-collector"))
+        .args(["serve", "--log", "warn", "--listen", &address.to_string()])
+        .args(["--metrics", &metrics.to_string()])
+        .args(["--database", database, "--home"])
+        .arg(home)
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Collector {

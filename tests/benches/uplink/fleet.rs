@@ -17,6 +17,7 @@ use vedette_sensor::uplink::{self, About, Link, State, UplinkConfig};
 use wire::frame::data::Batch;
 use wire::frame::sensor::Facts;
 use wire::id::{BootId, Lane};
+use wire::time::BootTime;
 
 use crate::batches::Load;
 use crate::collector::{Collector, Papers};
@@ -34,8 +35,8 @@ pub(crate) struct Fleet {
 }
 
 pub(crate) struct Host {
-    stream: StreamKey,
-    outbox: Arc<Outbox>,
+    pub(crate) stream: StreamKey,
+    pub(crate) outbox: Arc<Outbox>,
     link: Arc<Link>,
     /// What was written and not yet acknowledged: the number after it, and when it was written.
     pub(crate) unacknowledged: VecDeque<(u64, Instant)>,
@@ -107,6 +108,13 @@ impl Fleet {
     /// How many hosts have no session now.
     pub(crate) fn n_down(&self) -> usize {
         self.hosts.iter().filter(|host| !matches!(*host.link.state().borrow(), State::Up { .. })).count()
+    }
+
+    /// How many hosts have a session that began after this.
+    pub(crate) fn n_up_since(&self, moment: BootTime) -> usize {
+        let is_up =
+            |host: &&Host| matches!(*host.link.state().borrow(), State::Up { since, .. } if since > moment);
+        self.hosts.iter().filter(is_up).count()
     }
 
     /// Says goodbye and waits until every connection is closed.
