@@ -45,9 +45,11 @@ bench: packages ## measure; the figures in docs/benchmarks.md come from here
 	@setup/packages.sh bench
 	@setup/bench.sh $(BENCH)
 
-soak: packages ## long runs: session machines and spool through histories (SEEDS=400, to a million); floods before a sensor, as root
+soak: packages ## long runs: session machines and spool through histories (SEEDS=400, to a million); every fault and PAIRS=100 of two; floods, as root
+	@setup/packages.sh test
 	@VEDETTE_SEEDS=$(or $(SEEDS),400) $(CARGO) test --locked --profile bench -p tests --test session_pair -- --nocapture
-	@$(CARGO) build --locked --release -p vedette-collector -p vedette-sensor
+	@$(CARGO) build --locked --profile bench -p vedette-collector -p vedette-sensor -p tests
+	@VEDETTE_FAULTS=all VEDETTE_PAIRS=$(or $(PAIRS),100) $(CARGO) test --locked --profile bench -p tests --test faults -- --nocapture
 	@VEDETTE_SOAK=1 $(CARGO) test --locked --profile bench -p tests --test flood -- --nocapture --test-threads 1
 
 fuzz: packages ## long runs of every property test (CASES=20000), then the fuzzer on the kernel's records (FOR=300 seconds)

@@ -27,6 +27,7 @@ file:/bin/busybox   busybox-static
 command:podman      podman
 command:runc        runc
 command:containerd  containerd
+command:faketime    faketime
 file:/usr/sbin/iptables  iptables
 EOF
     # The kernels that are tried are those of x86_64.

@@ -12,6 +12,7 @@
 //! | [`bpftrace`] | bpftrace at work, to compare with |
 //! | [`usage`] | what running processes have used |
 //! | [`wait`] | waiting for a thing to become true |
+//! | [`site`] | a fleet in small, that things go wrong with: database, collectors, network, hosts whose events are numbered |
 //! | [`skip`] | saying loudly that something cannot run here |
 
 pub mod bpftrace;
@@ -20,6 +21,7 @@ pub mod load;
 pub mod lone;
 pub mod loops;
 pub mod pairs;
+pub mod site;
 pub mod skip;
 pub mod stack;
 pub mod usage;

@@ -138,24 +138,12 @@ mod tests {
     const NOW: Stamp = Stamp::from_unix_us(1_700_000_000_000_000);
 
     fn record(n: u128) -> HostRecord {
+        let (id, name) = (HostId::new(Uuid::from_u128(n)), format!("web-{n}"));
         HostRecord {
-            id: HostId::new(Uuid::from_u128(n)),
-            name: format!("web-{n}"),
-            tags: vec![],
-            enrolled: NOW.plus_us(-GONE_US),
             certified_until: NOW.plus_us(DAY_US / 2),
-            revoked: None,
             last_seen: Some(NOW),
-            address: None,
-            kernel: "6.1.0".into(),
-            arch: "x86_64".into(),
-            sensor_version: "0.1.0".into(),
-            capabilities: None,
-            boot: None,
             clock_offset_ns: Some(0),
-            clock_uncertainty_ns: Some(0),
-            facts: None,
-            connected: None,
+            ..HostRecord::named(id, &name, NOW.plus_us(-GONE_US))
         }
     }
 
