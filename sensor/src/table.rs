@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 use wire::id::{Lane, ProcessKey};
 use wire::limits::MAX_ANCESTORS;
 use wire::time::BootTime;
@@ -22,11 +22,13 @@ use crate::container::names::ContainerNames;
 use crate::hash::Hashes;
 use crate::record::{Exit, Fork, Image, Task};
 use content::Contents;
+use living::Living;
 use pool::Id;
 
 mod container;
 mod content;
 mod executable;
+mod living;
 mod pool;
 mod room;
 #[cfg(test)]
@@ -52,7 +54,7 @@ pub struct Table {
     by_image: HashTable<u32>,
     hasher: RandomState,
     /// The current image of each living process.
-    living: HashMap<u32, Node>,
+    living: Living,
     /// What no longer runs, oldest first, until its grace has passed.
     parting: VecDeque<(BootTime, Node)>,
     contents: Contents,
@@ -110,7 +112,7 @@ impl Table {
             n_entries: 0,
             by_image: HashTable::new(),
             hasher: RandomState::new(),
-            living: HashMap::new(),
+            living: Living::default(),
             parting: VecDeque::new(),
             contents: Contents::default(),
             hashes: Hashes::new(limits.hash_file_bytes),
@@ -179,7 +181,7 @@ impl Table {
     pub fn exit(&mut self, exit: &Exit, now: BootTime) -> Node {
         let node = self.find(exit.task).unwrap_or_else(|| self.name(exit.task));
         self.part(node, now);
-        let current = self.living.get(&exit.task.key.pid).copied();
+        let current = self.lives(exit.task.key.pid);
         if let Some(current) = current.filter(|at| self.entry(*at).is_some_and(|e| e.key() == exit.task.key))
         {
             self.part(current, now);
@@ -224,8 +226,7 @@ impl Table {
         let census = self.census;
         let gone: Vec<Node> = self
             .living
-            .values()
-            .copied()
+            .iter()
             .filter(|at| self.entry(*at).is_some_and(|entry| entry.census != census))
             .collect();
         for node in &gone {
@@ -312,11 +313,16 @@ impl Table {
         self.contents.string_bytes()
     }
 
+    /// The current image of the process that lives by this pid.
+    fn lives(&self, pid: u32) -> Option<Node> {
+        self.living.get(&self.entries, pid)
+    }
+
     /// An earlier image of the same process: the one before, or the current one.
     fn previous(&self, task: Task) -> Option<Node> {
         let before = Task { image: task.image.wrapping_sub(1), ..task };
         let current = || {
-            let current = self.living.get(&task.key.pid).copied()?;
+            let current = self.lives(task.key.pid)?;
             self.entry(current).is_some_and(|e| e.key() == task.key).then_some(current)
         };
         self.find(before).or_else(current)
@@ -348,7 +354,7 @@ impl Table {
 
     /// Repairs a process whose exec was seen before its fork.
     fn adopt_current(&mut self, key: ProcessKey, parent: Node) {
-        let current = self.living.get(&key.pid).copied();
+        let current = self.lives(key.pid);
         if let Some(current) = current.filter(|at| self.entry(*at).is_some_and(|e| e.key() == key)) {
             self.adopt(current, parent);
         }
@@ -363,7 +369,7 @@ impl Table {
         }
         let ended = |at: Node| self.entry(at).is_some_and(|e| e.life == Life::Past);
         let before = self.find(Task { image: task.image.wrapping_sub(1), ..task });
-        let current = self.living.get(&task.key.pid).copied();
+        let current = self.lives(task.key.pid);
         if let Some(current) = current.filter(|at| *at != node) {
             let Some(rival) = self.entry(current) else { return };
             let younger = (task.key.start, task.image) > (rival.start, rival.image);
@@ -376,7 +382,7 @@ impl Table {
             self.part(node, now);
             return;
         }
-        if self.living.insert(task.key.pid, node).is_none_or(|old| old != node) {
+        if self.living.insert(&self.entries, task.key.pid, node).is_none_or(|old| old != node) {
             self.hold(node);
         }
         if let Some(entry) = self.entry_mut(node) {
@@ -392,8 +398,8 @@ impl Table {
         if was != Life::Past || entry.n_holds == 0 {
             self.linger(node, now);
         }
-        if was == Life::Living && self.living.get(&key.pid) == Some(&node) {
-            self.living.remove(&key.pid);
+        if was == Life::Living && self.lives(key.pid) == Some(node) {
+            self.living.remove(&self.entries, key.pid);
             self.let_go(node);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Most processes of a host share their executable, rights, namespaces, control group and
 //! directory with many others, and a forked child shares everything with its parent. So an image
-//! is twelve numbers, and each distinct part is stored once.
+//! is five numbers, and each distinct part is stored once.
 
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ use crate::record::{Image, Namespaces, Stdio, Task};
 #[derive(Default)]
 pub(super) struct Contents {
     contents: Pool<Content>,
+    services: Pool<Service>,
     files: Pool<File>,
     rights: Pool<Rights>,
     cgroups: Pool<Cgroup>,
@@ -27,23 +28,30 @@ const MAX_KNOWN_CGROUPS: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Content {
-    file: Id,
-    rights: Id,
-    cgroup: Id,
+    service: Id,
     args: Id,
-    cwd: Id,
-    script: Id,
-    tty: Id,
     session: u32,
     args_bytes: u32,
     args_count: u32,
+}
+
+// There is one for nearly every process.
+const _: () = assert!(size_of::<Option<Content>>() == 20);
+
+/// What the processes of one service have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Service {
+    file: Id,
+    rights: Id,
+    cgroup: Id,
+    cwd: Id,
+    script: Id,
+    tty: Id,
     stdio: [Stdio; 3],
     cut: Cut,
 }
 
-const _: () = assert!(size_of::<Content>() == 44);
-
-/// What is missing of the strings. One byte, as there is a content for nearly every process.
+/// What is missing of the strings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Cut {
     Nothing,
@@ -129,19 +137,22 @@ impl Contents {
         };
         let cgroup = Cgroup { id: image.cgroup_id, path: self.strings.intern(cgroup) };
         self.remember(cgroup);
-        let content = Content {
+        let service = Service {
             file: self.file(file),
             rights: self.rights.intern(&rights, || rights).0,
             cgroup: self.cgroup(cgroup),
-            args: self.strings.intern(args),
             cwd: self.strings.intern(cwd),
             script: self.strings.intern(script),
             tty: self.strings.intern(tty),
+            stdio: image.stdio,
+            cut: Cut::new(truncated, image.redacted),
+        };
+        let content = Content {
+            service: self.service(service),
+            args: self.strings.intern(args),
             session: image.session,
             args_bytes: u32::try_from(image.args_bytes).unwrap_or(u32::MAX),
             args_count: u32::try_from(image.args_count).unwrap_or(u32::MAX),
-            stdio: image.stdio,
-            cut: Cut::new(truncated, image.redacted),
         };
         self.content(content)
     }
@@ -150,20 +161,22 @@ impl Contents {
     /// when no image was ever seen there.
     pub(super) fn moved(&mut self, id: Id, cgroup_id: u64) -> Id {
         let Some(content) = self.contents.get(id).copied() else { return id };
-        if self.cgroups.get(content.cgroup).is_none_or(|cgroup| cgroup.id == cgroup_id) {
+        let Some(service) = self.services.get(content.service).copied() else { return id };
+        if self.cgroups.get(service.cgroup).is_none_or(|cgroup| cgroup.id == cgroup_id) {
             self.contents.retain(id);
             return id;
         }
-        let Content { file, rights, args, cwd, script, tty, .. } = content;
+        let Service { file, rights, cwd, script, tty, .. } = service;
         self.files.retain(file);
         self.rights.retain(rights);
-        for string in [args, cwd, script, tty] {
+        for string in [content.args, cwd, script, tty] {
             self.strings.retain(string);
         }
         let path = self.paths.get(&cgroup_id).copied().unwrap_or(Id::NONE);
         self.strings.retain(path);
         let cgroup = self.cgroup(Cgroup { id: cgroup_id, path });
-        self.content(Content { cgroup, ..content })
+        let service = self.service(Service { cgroup, ..service });
+        self.content(Content { service, ..content })
     }
 
     /// Remembers a control group's path.
@@ -183,8 +196,9 @@ impl Contents {
     /// The image as a record would tell it.
     pub(super) fn image(&self, id: Id, task: Task) -> Option<Image<'_>> {
         let content = self.contents.get(id)?;
+        let service = self.services.get(content.service)?;
         let mut image = Image { task: Some(task), ..Image::default() };
-        if let Some(file) = self.files.get(content.file) {
+        if let Some(file) = self.files.get(service.file) {
             image.executable = self.strings.get(file.executable);
             image.inode = file.inode;
             image.device = file.device;
@@ -194,7 +208,7 @@ impl Contents {
             image.memfd = file.memfd;
             image.writable_mount = file.writable_mount;
         }
-        if let Some(rights) = self.rights.get(content.rights) {
+        if let Some(rights) = self.rights.get(service.rights) {
             image.capabilities = rights.capabilities;
             image.uid = rights.uid;
             image.euid = rights.euid;
@@ -202,26 +216,27 @@ impl Contents {
             image.loginuid = rights.loginuid;
             image.namespaces = rights.namespaces;
         }
-        if let Some(cgroup) = self.cgroups.get(content.cgroup) {
+        if let Some(cgroup) = self.cgroups.get(service.cgroup) {
             image.cgroup_id = cgroup.id;
             image.cgroup = self.strings.get(cgroup.path);
         }
         image.args = self.strings.get(content.args);
-        image.cwd = self.strings.get(content.cwd);
-        image.script = self.strings.get(content.script);
-        image.tty = self.strings.get(content.tty);
+        image.cwd = self.strings.get(service.cwd);
+        image.script = self.strings.get(service.script);
+        image.tty = self.strings.get(service.tty);
         image.session = content.session;
         image.args_bytes = content.args_bytes.into();
         image.args_count = content.args_count.into();
-        image.stdio = content.stdio;
-        image.truncated = matches!(content.cut, Cut::Truncated | Cut::Both);
-        image.redacted = matches!(content.cut, Cut::Redacted | Cut::Both);
+        image.stdio = service.stdio;
+        image.truncated = matches!(service.cut, Cut::Truncated | Cut::Both);
+        image.redacted = matches!(service.cut, Cut::Redacted | Cut::Both);
         Some(image)
     }
 
     /// The executable alone.
     pub(super) fn executable(&self, id: Id) -> &[u8] {
-        let file = self.contents.get(id).and_then(|content| self.files.get(content.file));
+        let service = self.contents.get(id).and_then(|content| self.services.get(content.service));
+        let file = service.and_then(|service| self.files.get(service.file));
         file.map_or(&[], |file| self.strings.get(file.executable))
     }
 
@@ -260,6 +275,14 @@ impl Contents {
         id
     }
 
+    fn service(&mut self, service: Service) -> Id {
+        let (id, new) = self.services.intern(&service, || service);
+        if !new {
+            self.release_parts_of_service(service);
+        }
+        id
+    }
+
     fn file(&mut self, file: File) -> Id {
         let (id, new) = self.files.intern(&file, || file);
         if !new {
@@ -277,14 +300,21 @@ impl Contents {
     }
 
     fn release_parts(&mut self, content: Content) {
-        if let Some(file) = self.files.release(content.file) {
+        if let Some(service) = self.services.release(content.service) {
+            self.release_parts_of_service(service);
+        }
+        self.strings.release(content.args);
+    }
+
+    fn release_parts_of_service(&mut self, service: Service) {
+        if let Some(file) = self.files.release(service.file) {
             self.strings.release(file.executable);
         }
-        self.rights.release(content.rights);
-        if let Some(cgroup) = self.cgroups.release(content.cgroup) {
+        self.rights.release(service.rights);
+        if let Some(cgroup) = self.cgroups.release(service.cgroup) {
             self.strings.release(cgroup.path);
         }
-        for string in [content.args, content.cwd, content.script, content.tty] {
+        for string in [service.cwd, service.script, service.tty] {
             self.strings.release(string);
         }
     }

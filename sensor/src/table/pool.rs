@@ -2,36 +2,49 @@
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::num::NonZeroU32;
 
 use hashbrown::HashTable;
 
-/// A shared value's place in its pool; [`Id::NONE`] stands for the empty value.
+/// A shared value's place in its pool, from 1, so that what holds one may be absent at no cost; [`Id::NONE`] stands for the
+/// empty value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Id(u32);
+pub(super) struct Id(NonZeroU32);
 
 impl Id {
     /// The empty value, which takes no place.
-    pub(super) const NONE: Id = Id(u32::MAX);
+    pub(super) const NONE: Id = Id(NonZeroU32::MAX);
+
+    fn at(place: u32) -> Self {
+        NonZeroU32::new(place.wrapping_add(1)).map_or(Self::NONE, Self)
+    }
+
+    fn place(self) -> u32 {
+        self.0.get() - 1
+    }
 }
 
 /// Values with a count of their users; a value goes when its last user does.
 ///
 /// The hash is keyed (SipHash), because whoever runs processes chooses the values.
 pub(super) struct Pool<T> {
-    slots: Vec<Slot<T>>,
+    values: Vec<Option<T>>,
+    /// How many users each has. Apart, as beside a pointer they would be padded.
+    n_users: Vec<u32>,
     free: Vec<u32>,
     index: HashTable<u32>,
     hasher: RandomState,
 }
 
-struct Slot<T> {
-    value: Option<T>,
-    n_users: u32,
-}
-
 impl<T> Default for Pool<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), index: HashTable::new(), hasher: RandomState::new() }
+        Self {
+            values: Vec::new(),
+            n_users: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -44,58 +57,54 @@ impl<T: Hash + Eq> Pool<T> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hasher.hash_one(value);
-        let found = self.index.find(hash, |&at| holds(&self.slots, at, value)).copied();
+        let found = self.index.find(hash, |&at| holds(&self.values, at, value)).copied();
         if let Some(at) = found {
-            self.retain(Id(at));
-            return (Id(at), false);
+            self.retain(Id::at(at));
+            return (Id::at(at), false);
         }
-        let slot = Slot { value: Some(make()), n_users: 1 };
-        let at = match self.free.pop() {
-            Some(at) => {
-                if let Some(place) = self.slots.get_mut(at as usize) {
-                    *place = slot;
-                }
-                at
-            }
-            None => {
-                self.slots.push(slot);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hash, at, |&at| match slots.get(at as usize) {
-            Some(Slot { value: Some(value), .. }) => hasher.hash_one(value),
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.values.push(None);
+            self.n_users.push(0);
+            (self.values.len() - 1) as u32
+        });
+        if let (Some(place), Some(n)) = (self.values.get_mut(at as usize), self.n_users.get_mut(at as usize))
+        {
+            (*place, *n) = (Some(make()), 1);
+        }
+        let (values, hasher) = (&self.values, &self.hasher);
+        self.index.insert_unique(hash, at, |&at| match values.get(at as usize) {
+            Some(Some(value)) => hasher.hash_one(value),
             _ => 0,
         });
-        (Id(at), true)
+        (Id::at(at), true)
     }
 
     /// Counts one more user of a value that is there.
     pub(super) fn retain(&mut self, id: Id) {
-        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
-            slot.n_users += 1;
+        if let Some(n_users) = self.n_users.get_mut(id.place() as usize) {
+            *n_users += 1;
         }
     }
 
     /// Counts one user less; hands the value out when that was the last.
     pub(super) fn release(&mut self, id: Id) -> Option<T> {
-        let slot = self.slots.get_mut(id.0 as usize)?;
-        slot.n_users = slot.n_users.saturating_sub(1);
-        if slot.n_users > 0 {
+        let n_users = self.n_users.get_mut(id.place() as usize)?;
+        *n_users = n_users.saturating_sub(1);
+        if *n_users > 0 {
             return None;
         }
-        let value = slot.value.take()?;
+        let value = self.values.get_mut(id.place() as usize)?.take()?;
         let hash = self.hasher.hash_one(&value);
-        if let Ok(entry) = self.index.find_entry(hash, |&at| at == id.0) {
+        if let Ok(entry) = self.index.find_entry(hash, |&at| at == id.place()) {
             entry.remove();
         }
-        self.free.push(id.0);
+        self.free.push(id.place());
         Some(value)
     }
 
     /// The value.
     pub(super) fn get(&self, id: Id) -> Option<&T> {
-        self.slots.get(id.0 as usize)?.value.as_ref()
+        self.values.get(id.place() as usize)?.as_ref()
     }
 
     /// How many distinct values it holds.
@@ -105,8 +114,8 @@ impl<T: Hash + Eq> Pool<T> {
     }
 }
 
-fn holds<T: Borrow<Q>, Q: Eq + ?Sized>(slots: &[Slot<T>], at: u32, value: &Q) -> bool {
-    matches!(slots.get(at as usize), Some(Slot { value: Some(v), .. }) if v.borrow() == value)
+fn holds<T: Borrow<Q>, Q: Eq + ?Sized>(values: &[Option<T>], at: u32, value: &Q) -> bool {
+    matches!(values.get(at as usize), Some(Some(v)) if v.borrow() == value)
 }
 
 /// Byte strings stored once, and how many bytes they take.

@@ -185,8 +185,8 @@ impl Table {
         });
         let Some(leaf) = leaf else { return };
         self.evict_next = (leaf + 1) as u32;
-        if let Some(entry) = self.entries.get(leaf) {
-            self.living.remove(&entry.pid);
+        if let Some(pid) = self.entries.get(leaf).map(|entry| entry.pid) {
+            self.living.remove(&self.entries, pid);
         }
         self.n_evicted += 1;
         self.let_go(Node(leaf as u32));

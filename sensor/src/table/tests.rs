@@ -213,9 +213,9 @@ impl Table {
                 holds[entry.parent.0 as usize] += 1;
             }
         }
-        for (pid, node) in &self.living {
+        for node in self.living.iter() {
             let entry = &self.entries[node.0 as usize];
-            assert_eq!((entry.pid, entry.life), (*pid, Life::Living));
+            assert_eq!((self.lives(entry.pid), entry.life), (Some(node), Life::Living));
             holds[node.0 as usize] += 1;
         }
         for (_, node) in &self.parting {
