@@ -16,7 +16,7 @@ static __always_inline bool call__is_wanted(struct scratch *s, u32 scratch_slot,
 	struct match_header *header = match__header(&slot);
 
 	return match__begin(s, header, slot, kind) && match__number(s, header, slot, MATCH_CALL, number) &&
-	       match__number(s, header, slot, MATCH_USER, BPF_CORE_READ(task__current(), cred, euid.val)) &&
+	       match__number(s, header, slot, MATCH_USER, compat__read(compat__current(), cred, euid.val)) &&
 	       (!match__uses(header, MATCH_EXECUTABLE) || subject__accepts(scratch_slot, slot));
 }
 
@@ -34,7 +34,7 @@ static __always_inline int call__returned(struct pt_regs *regs, long ret)
 		index += SYSCALL_NUMBERS;
 	kind = bpf_map_lookup_elem(&match_calls, &index);
 	/* Nothing of what the sensor does to see whether it is told depends on these. */
-	if (!kind || !*kind || !filter__accepts(task__current()))
+	if (!kind || !*kind || !filter__accepts_current())
 		return 0;
 	s = scratch__claim(&scratch_slot);
 	if (!s) {
@@ -46,7 +46,7 @@ static __always_inline int call__returned(struct pt_regs *regs, long ret)
 		record = (void *)s->record;
 		__builtin_memset(record, 0, sizeof(*record));
 		record->header.time_ns = bpf_ktime_get_boot_ns();
-		task__fill(&record->task, task__current());
+		task__fill_current(&record->task);
 		for (u32 n = 0; n < EVENT_CALL_ARGS; n++)
 			record->args[n] = compat__argument(regs, compat, n);
 		record->result = ret;

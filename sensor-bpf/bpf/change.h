@@ -52,7 +52,7 @@ static __always_inline struct change *change__note(u32 action, struct dentry *de
 	struct change *blank, *c;
 	u32 zero = 0;
 
-	if (!filter__wants_this())
+	if (!filter__wants_current())
 		return NULL;
 	blank = bpf_map_lookup_elem(&change_blank, &zero);
 	if (!blank || bpf_map_update_elem(&changes, &thread, blank, BPF_ANY))
@@ -156,10 +156,9 @@ __noinline int change__tell(u64 thread, s64 error, u64 target)
 	inode = c->inode ? c->inode : BPF_CORE_READ(dentry, d_inode);
 	if (!file__begin(&e, c->action, 0))
 		return 0;
-	e.record->error = error;
-	e.record->flags = c->flags;
-	if (inode)
-		file__fill(e.record, inode);
+	e.s->file.error = error;
+	e.s->file.flags = c->flags;
+	e.s->file.inode = inode;
 	change__begin_path(e.s, &c->path);
 	if (!file__path(&e, c->path.mnt, c->path.dir))
 		goto end;
@@ -305,8 +304,8 @@ __noinline int change__attribute_set(u64 dentry_address, u64 name, s64 error)
 	is_known = BPF_CORE_READ(mnt, mnt_sb) == sb;
 	if (!file__begin(&e, EVENT_FILE_SETXATTR, 0))
 		return 0;
-	e.record->error = error;
-	file__fill(e.record, inode);
+	e.s->file.error = error;
+	e.s->file.inode = inode;
 	path__begin(e.s);
 	if (!is_known)
 		e.s->walk_truncated = 1;

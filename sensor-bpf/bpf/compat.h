@@ -26,6 +26,22 @@ static __always_inline struct kernfs_node *compat__kernfs_parent(struct kernfs_n
 	return BPF_CORE_READ(kn, parent);
 }
 
+/*
+ * Members of the current task, and of what they lead to, by name; 0 behind what leads nowhere. Where programs that trace
+ * can be given the task itself (3ca1032ab7ab0, in 5.11) these are plain loads, else a call for each hop.
+ */
+#ifdef HAVE_LOOP
+#define compat__current() bpf_get_current_task_btf()
+#define compat__hop(ptr, member) ({ __auto_type held = (ptr); held ? held->member : 0; })
+#define compat__read1(ptr, a) compat__hop(ptr, a)
+#define compat__read2(ptr, a, b) compat__hop(compat__read1(ptr, a), b)
+#define compat__read3(ptr, a, b, c) compat__hop(compat__read2(ptr, a, b), c)
+#define compat__read(ptr, ...) ___apply(compat__read, ___narg(__VA_ARGS__))(ptr, __VA_ARGS__)
+#else
+#define compat__current() ((struct task_struct *)bpf_get_current_task())
+#define compat__read(ptr, ...) BPF_CORE_READ(ptr, __VA_ARGS__)
+#endif
+
 /* A pointer as a plain number: functions that the verifier looks at by themselves take no others. */
 static __always_inline u64 compat__address(const void *ptr)
 {
@@ -164,9 +180,9 @@ static __always_inline u32 compat__number(struct pt_regs *regs)
 
 static __always_inline bool compat__is_compat(void)
 {
-	struct task_struct___x86 *task = (void *)bpf_get_current_task();
+	struct task_struct___x86 *task = (void *)compat__current();
 
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return compat__read(task, thread_info.status) & TS_COMPAT;
 }
 
 /* Whether its number is one of a table that is not known here. */
@@ -216,9 +232,9 @@ struct task_struct___arm64 {
 /* 32-bit programs on arm64 have a table of their own, and are not looked at. */
 static __always_inline bool compat__is_foreign(void)
 {
-	struct task_struct___arm64 *task = (void *)bpf_get_current_task();
+	struct task_struct___arm64 *task = (void *)compat__current();
 
-	return BPF_CORE_READ(task, thread_info.flags) & TIF_32BIT;
+	return compat__read(task, thread_info.flags) & TIF_32BIT;
 }
 
 static __always_inline u64 compat__argument(struct pt_regs *regs, bool compat, u32 n)

@@ -70,7 +70,7 @@ static __always_inline bool container__is_wanted(struct cgroup *cgroup, u64 id)
 		return false;
 	/* In another hierarchy it is not known what is below. */
 	if (config.confine_cgroup && (config.confine_hierarchy != config.report_hierarchy ||
-				      !task__group_is_below(cgroup, config.confine_cgroup)))
+				      !task__group_is_below(cgroup, config.confine_cgroup, false)))
 		return false;
 	kinds = bpf_map_lookup_elem(&filter, &zero);
 	return !kinds || !(*kinds & EVENT_FILTER_CGROUP) || !bpf_map_lookup_elem(&filter_cgroup, &id);

@@ -47,20 +47,22 @@ struct {
 	__type(value, u32);
 } filter_left_out SEC(".maps");
 
-static __always_inline bool filter__by_executable(struct task_struct *task)
+static __always_inline bool filter__by_executable(struct task_struct *task, const bool traced)
 {
 	struct event_file_key process = {
-		.device = BPF_CORE_READ(task, group_leader, start_boottime),
-		.inode = BPF_CORE_READ(task, tgid),
+		.device = task__read(traced, task, group_leader, start_boottime),
+		.inode = task__read(traced, task, tgid),
 	};
-	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct file *exe = task__read(traced, task, mm, exe_file);
 	struct event_file_key key = {};
+	struct inode *inode;
 	u32 one = 1, *is_known;
 
 	if (!exe)
 		return bpf_map_lookup_elem(&filter_left_out, &process);
-	key.device = BPF_CORE_READ(exe, f_inode, i_sb, s_dev);
-	key.inode = BPF_CORE_READ(exe, f_inode, i_ino);
+	inode = task__read(traced, exe, f_inode);
+	key.device = task__read(traced, inode, i_sb, s_dev);
+	key.inode = task__read(traced, inode, i_ino);
 	is_known = bpf_map_lookup_elem(&filter_left_out, &process);
 	/* A look is cheap, and a change is not: most records are of processes about which nothing is new. */
 	if (!bpf_map_lookup_elem(&filter_executable, &key)) {
@@ -88,30 +90,41 @@ static __always_inline bool filter__is_canary(struct task_struct *task)
 	return (u32)BPF_CORE_READ(task__current(), pid) == own->canary || BPF_CORE_READ(task, real_parent, tgid) == own->tgid;
 }
 
-/* Whether the filter has nothing against records about this task. */
-static __always_inline bool filter__accepts(struct task_struct *task)
+static __always_inline bool filter__accepts_of(struct task_struct *task, const bool traced)
 {
 	u32 zero = 0, *kinds;
 
 	if (config.confine_cgroup &&
-	    !task__is_below(task, config.confine_hierarchy, config.confine_cgroup))
+	    !task__is_below(task, config.confine_hierarchy, config.confine_cgroup, traced))
 		return false;
 	kinds = bpf_map_lookup_elem(&filter, &zero);
 	if (!kinds || !*kinds)
 		return true;
 	if (*kinds & EVENT_FILTER_UID) {
-		u32 uid = BPF_CORE_READ(task, cred, uid.val);
+		u32 uid = task__read(traced, task, cred, uid.val);
 
 		if (bpf_map_lookup_elem(&filter_uid, &uid))
 			return false;
 	}
 	if (*kinds & EVENT_FILTER_CGROUP) {
-		u64 id = task__cgroup_id(task);
+		u64 id = task__cgroup_id_of(task, traced);
 
 		if (bpf_map_lookup_elem(&filter_cgroup, &id))
 			return false;
 	}
-	return !(*kinds & EVENT_FILTER_EXECUTABLE) || !filter__by_executable(task);
+	return !(*kinds & EVENT_FILTER_EXECUTABLE) || !filter__by_executable(task, traced);
+}
+
+/* Whether the filter has nothing against records about this task. */
+static __always_inline bool filter__accepts(struct task_struct *task)
+{
+	return filter__accepts_of(task, false);
+}
+
+/* The same about the current one, for programs that trace. */
+static __always_inline bool filter__accepts_current(void)
+{
+	return filter__accepts_of(compat__current(), true);
 }
 
 /* Whether records about this task are to be made. */
@@ -124,6 +137,12 @@ static __always_inline bool filter__wants(struct task_struct *task)
 __noinline int filter__wants_this(void)
 {
 	return filter__wants(task__current());
+}
+
+/* The same for programs that trace. */
+__noinline int filter__wants_current(void)
+{
+	return filter__accepts_current() || filter__is_canary(task__current());
 }
 
 #endif

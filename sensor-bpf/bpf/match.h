@@ -88,31 +88,39 @@ static __always_inline struct match_header *match__header(u32 *slot)
 	return header && header->generation ? header : NULL;
 }
 
-/* Keeps the rows that this vector has; whether any is left. */
-static __always_inline bool match__and(struct scratch *s, u32 index)
+/* Keeps the rows that this vector has, in the words that rows stand in; whether any is left. */
+static __always_inline bool match__and(struct scratch *s, struct match_header *header, u32 index)
 {
 	struct match_vector *vector = bpf_map_lookup_elem(&match_vectors, &index);
+	u32 n = header->n_words;
 	u64 any = 0;
 
 	if (!vector)
 		return true;
-	for (u32 i = 0; i < MATCH_WORDS; i++)
+	for (u32 i = 0; i < MATCH_WORDS && i < n; i++)
 		any |= s->match.rows[i] &= vector->words[i];
 	return any != 0;
 }
 
-/* Begins with the rows that accept this kind of event; whether there is any. */
+/* Begins with the rows that accept this kind of event; whether there is any. In words without rows there is none then. */
 static __always_inline bool match__begin(struct scratch *s, struct match_header *header, u32 slot, u32 kind)
 {
 	struct match_number_key key = { .slot = slot, .dim = MATCH_KIND, .value = kind };
-	u32 *index;
+	struct match_vector *vector;
+	u32 *found, index;
+	u64 any = 0;
 
-	__builtin_memset(&s->match, 0xff, sizeof(s->match.rows));
 	__builtin_memset(s->match.text_at, 0, sizeof(s->match.text_at) + sizeof(s->match.text_len));
 	if (!header)
 		return true;
-	index = bpf_map_lookup_elem(&match_numbers, &key);
-	return match__and(s, index ? *index : header->otherwise[MATCH_KIND]);
+	found = bpf_map_lookup_elem(&match_numbers, &key);
+	index = found ? *found : header->otherwise[MATCH_KIND];
+	vector = bpf_map_lookup_elem(&match_vectors, &index);
+	if (!vector)
+		return false;
+	for (u32 i = 0; i < MATCH_WORDS; i++)
+		any |= s->match.rows[i] = vector->words[i];
+	return any != 0;
 }
 
 static __always_inline bool match__uses(const struct match_header *header, u32 dim)
@@ -129,13 +137,13 @@ static __always_inline bool match__number(struct scratch *s, struct match_header
 	if (!match__uses(header, dim))
 		return true;
 	index = bpf_map_lookup_elem(&match_numbers, &key);
-	return match__and(s, index ? *index : header->otherwise[dim]);
+	return match__and(s, header, index ? *index : header->otherwise[dim]);
 }
 
 /* Takes note that the event has no such value. */
 static __always_inline bool match__absent(struct scratch *s, struct match_header *header, u32 dim)
 {
-	return !match__uses(header, dim) || match__and(s, header->absent[dim]);
+	return !match__uses(header, dim) || match__and(s, header, header->absent[dim]);
 }
 
 /* Takes the path that was just found into account. One that is not whole could be any. */
@@ -160,7 +168,7 @@ static __always_inline bool match__path(struct scratch *s, struct match_header *
 	key->dim = dim;
 	key->reserved[0] = key->reserved[1] = 0;
 	index = bpf_map_lookup_elem(&match_texts, key);
-	return match__and(s, index ? *index : header->otherwise[dim]);
+	return match__and(s, header, index ? *index : header->otherwise[dim]);
 }
 
 #endif

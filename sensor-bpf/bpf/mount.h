@@ -22,7 +22,7 @@ __noinline int mount__tell(u32 action, u64 at, u64 other, u64 source, u64 type)
 
 	if (!file__begin(&e, action, 0))
 		return 0;
-	file__fill(e.record, BPF_CORE_READ(dentry, d_inode));
+	e.s->file.inode = BPF_CORE_READ(dentry, d_inode);
 	path__begin(e.s);
 	if (!file__path(&e, BPF_CORE_READ(path, mnt), dentry))
 		goto end;
@@ -58,7 +58,7 @@ static __always_inline int mount__unmounting(struct vfsmount *mnt, int error)
 
 	if (error || !file__begin(&e, EVENT_UNMOUNT, 0))
 		return 0;
-	file__fill(e.record, BPF_CORE_READ(root, d_inode));
+	e.s->file.inode = BPF_CORE_READ(root, d_inode);
 	path__begin(e.s);
 	if (file__path(&e, mnt, root))
 		file__send(&e);

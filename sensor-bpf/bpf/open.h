@@ -11,23 +11,28 @@
  * overlay's own: such a file counts for nobody, or lies in a mount that is in no namespace (an error
  * in place of one) though its file system is not one of the kernel's own.
  */
-static __always_inline bool file__is_of_layer(struct file *file)
+static __always_inline bool file__is_of_layer(u32 mode, struct vfsmount *mnt, struct mnt_namespace *held_by)
 {
-	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
-	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
-
-	if (BPF_CORE_READ(file, f_mode) & FMODE_NOACCOUNT)
+	if (mode & FMODE_NOACCOUNT)
 		return true;
-	return (s64)BPF_CORE_READ(mount, mnt_ns) < 0 && (s64)BPF_CORE_READ(mount, mnt_ns) >= -4095 &&
-	       !(BPF_CORE_READ(mnt, mnt_sb, s_flags) & SB_KERNMOUNT);
+	return compat__failed((s64)held_by) && !(BPF_CORE_READ(mnt, mnt_sb, s_flags) & SB_KERNMOUNT);
 }
 
-/* security_file_open() returns: what was asked for, and whether a security module refused. */
+/* A file was opened by a process that the filter lets pass: what was asked for, and whether a security module refused. */
 static __always_inline int file__opened(struct file *file, int error)
 {
 	u32 mode = BPF_CORE_READ(file, f_mode), access = 0;
+	u64 path = compat__address(file) + bpf_core_field_offset(struct file, f_path);
+	struct mnt_namespace *held_by;
+	struct vfsmount *mnt;
+	struct mount *mount;
 
-	if (file__is_of_layer(file))
+	if (mode & FMODE_PATH)
+		return 0;
+	mnt = BPF_CORE_READ(file, f_path.mnt);
+	mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	held_by = BPF_CORE_READ(mount, mnt_ns);
+	if (file__is_of_layer(mode, mnt, held_by))
 		return 0;
 	if (mode & FMODE_READ)
 		access |= EVENT_ACCESS_READ;
@@ -35,12 +40,18 @@ static __always_inline int file__opened(struct file *file, int error)
 		access |= EVENT_ACCESS_WRITE;
 	if (BPF_CORE_READ(file, f_flags) & FMODE_EXEC_FLAG)
 		access |= EVENT_ACCESS_EXEC;
-	file__tell_of(compat__address(file), mode & FMODE_CREATED ? EVENT_FILE_CREATE : EVENT_FILE_OPEN, access, error);
-	if (reach__outside(file))
-		file__tell_of(compat__address(file), EVENT_OUTSIDE_ROOT, access, error);
+	file__tell_passed(path, mode & FMODE_CREATED ? EVENT_FILE_CREATE : EVENT_FILE_OPEN, access, error);
+	if (reach__outside(file, held_by))
+		file__tell_passed(path, EVENT_OUTSIDE_ROOT, access, error);
 	if (mode & FMODE_WRITE && reach__controls(file))
-		file__tell_of(compat__address(file), EVENT_CONTROL, access, error);
+		file__tell_passed(path, EVENT_CONTROL, access, error);
 	return 0;
+}
+
+/* security_file_open() returns. */
+static __always_inline int file__asked(struct file *file, int error)
+{
+	return filter__wants_current() ? file__opened(file, error) : 0;
 }
 
 /* security_mmap_file() returns. The process's own image is told of by its exec. */

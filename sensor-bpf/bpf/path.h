@@ -34,34 +34,60 @@ static __always_inline bool path__prepend(struct scratch *s, const void *name, u
 	return bpf_probe_read_kernel(&s->path[start + 1], len, name) != 0;
 }
 
+/* Where it is the mount's turn: reads what is needed of it, at once where its members stand one after another. */
+static __always_inline void path__enter(struct scratch *s, struct mount *mount)
+{
+	s->walk_mount.mount = (u64)mount;
+	if (bpf_core_field_offset(mount->mnt_mountpoint) == bpf_core_field_offset(mount->mnt_parent) + 8 &&
+	    bpf_core_field_offset(mount->mnt.mnt_root) == bpf_core_field_offset(mount->mnt_parent) + 16) {
+		bpf_core_read(&s->walk_mount.parent, 24, &mount->mnt_parent);
+		return;
+	}
+	s->walk_mount.parent = (u64)BPF_CORE_READ(mount, mnt_parent);
+	s->walk_mount.mountpoint = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+	s->walk_mount.root = (u64)BPF_CORE_READ(mount, mnt.mnt_root);
+}
+
+/* The same of a dentry: its parent, and its name as struct qstr has it. */
+static __always_inline void path__look_at(struct scratch *s, struct dentry *dentry)
+{
+	if (bpf_core_field_offset(dentry->d_name) == bpf_core_field_offset(dentry->d_parent) + 8 &&
+	    bpf_core_field_offset(struct qstr, len) == 4 && bpf_core_field_offset(struct qstr, name) == 8) {
+		bpf_core_read(&s->walk_dentry, sizeof(s->walk_dentry), &dentry->d_parent);
+		return;
+	}
+	s->walk_dentry.parent = (u64)BPF_CORE_READ(dentry, d_parent);
+	s->walk_dentry.name_len = BPF_CORE_READ(dentry, d_name.len);
+	s->walk_dentry.name = (u64)BPF_CORE_READ(dentry, d_name.name);
+}
+
 /* One step towards the root; true when there is none to go. */
 static __always_inline bool path__step(struct scratch *s)
 {
-	struct dentry *dentry = (void *)walk(s, walk_node);
-	struct mount *mount = (void *)walk(s, walk_mount);
-	struct dentry *parent;
-	struct mount *up;
+	u64 node = walk(s, walk_node), parent;
+	struct dentry *dentry = (void *)node;
 
-	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-		up = BPF_CORE_READ(mount, mnt_parent);
-		if (up == mount)
+	if (node == walk(s, walk_mount.root)) {
+		parent = walk(s, walk_mount.parent);
+		if (parent == walk(s, walk_mount.mount))
 			return true;
-		s->walk_node = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
-		s->walk_mount = (u64)up;
+		s->walk_node = walk(s, walk_mount.mountpoint);
+		path__enter(s, (void *)parent);
 		return false;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
+	path__look_at(s, dentry);
+	parent = walk(s, walk_dentry.parent);
 	/* The root of a file system, reached past the mount's own: what lies above is not known. */
-	if (parent == dentry && dentry == BPF_CORE_READ(dentry, d_sb, s_root)) {
+	if (parent == node && dentry == BPF_CORE_READ(dentry, d_sb, s_root)) {
 		s->walk_truncated = 1;
 		return true;
 	}
-	if (path__prepend(s, BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len)))
+	if (path__prepend(s, (void *)walk(s, walk_dentry.name), walk(s, walk_dentry.name_len)))
 		return true;
 	/* A dentry without a place in any tree, such as a memfd's. */
-	if (parent == dentry)
+	if (parent == node)
 		return true;
-	s->walk_node = (u64)parent;
+	s->walk_node = parent;
 	return false;
 }
 
@@ -194,7 +220,7 @@ static __always_inline void path__begin(struct scratch *s)
 static __always_inline void path__climb(struct scratch *s, u32 slot, struct vfsmount *mnt, struct dentry *dentry)
 {
 	s->walk_node = (u64)dentry;
-	s->walk_mount = (u64)mnt - bpf_core_field_offset(struct mount, mnt);
+	path__enter(s, (void *)mnt - bpf_core_field_offset(struct mount, mnt));
 	path__walk(slot);
 	path__end(s);
 }

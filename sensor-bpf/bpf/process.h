@@ -130,7 +130,7 @@ static __always_inline struct event_image *process__image(struct scratch *s, u32
 static __always_inline void process__fill_group(struct scratch *s, u32 slot, struct event_image *image,
 						struct task_struct *task)
 {
-	struct cgroup *cgroup = task__cgroup(task, config.report_hierarchy);
+	struct cgroup *cgroup = task__cgroup(task, config.report_hierarchy, false);
 	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
 	long len;
 

@@ -21,22 +21,18 @@ struct {
 /* The inode of the current process's mount namespace. */
 static __always_inline u32 reach__namespace(void)
 {
-	struct task_struct *task = task__current();
-
-	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	return compat__read(compat__current(), nsproxy, mnt_ns, ns.inum);
 }
 
-/* Whether an open file lies in the host's own mount namespace, and the current process does not live there. */
-static __always_inline bool reach__outside(struct file *file)
+/* Whether an open file lies in the host's own mount namespace (`held_by`: its own), and the current process does not live there. */
+static __always_inline bool reach__outside(struct file *file, struct mnt_namespace *held_by)
 {
-	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
-	struct mount *mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 	u32 here = reach__namespace(), mode;
 
 	/* Who is about to end has no namespace any more. */
 	if (!config.host_mnt_ns || !here || here == config.host_mnt_ns)
 		return false;
-	if (BPF_CORE_READ(mount, mnt_ns, ns.inum) != config.host_mnt_ns)
+	if (BPF_CORE_READ(held_by, ns.inum) != config.host_mnt_ns)
 		return false;
 	/* Runtimes themselves meet their containers at fifos and sockets of the host's. */
 	mode = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;

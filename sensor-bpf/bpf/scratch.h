@@ -41,13 +41,42 @@ struct scratch_check {
 	u32 dims;	/* checks of these dimensions are looked at */
 };
 
+/* A mount, and what is read of it at once. */
+struct scratch_mount {
+	u64 mount;
+	u64 parent;
+	u64 mountpoint;
+	u64 root;
+};
+
+/* What is read of a dentry at once. */
+struct scratch_dentry {
+	u64 parent;
+	u32 hash;
+	u32 name_len;
+	u64 name;
+};
+
+/* An action on a file, until its path is known to be wanted and the record is written. */
+struct scratch_file {
+	struct inode *inode;	/* what it is done to; NULL: */
+	struct dentry *dentry;	/* what this leads to; NULL: that is not told */
+	s64 error;
+	u32 action;
+	u32 access;
+	u32 flags;
+	u32 reserved;
+};
+
 struct scratch {
 	u32 owned;
 	u32 used;		/* bytes of `record` */
 	u64 walk_node;		/* where a path walk stands: a dentry or kernfs node */
-	u64 walk_mount;		/* the mount it is in */
+	struct scratch_mount walk_mount;	/* the mount it is in */
+	struct scratch_dentry walk_dentry;	/* the node, if it is a dentry */
 	u32 walk_start;		/* where the path found so far starts in `path` */
 	u32 walk_truncated;
+	struct scratch_file file;
 	struct scratch_match match;
 	struct scratch_check check;
 	struct match_subject subject;
@@ -80,7 +109,7 @@ static __always_inline struct scratch *scratch__claim(u32 *slot)
 	return s;
 #else
 	for (u32 i = 0; i < SCRATCH_TRIES; i++) {
-		*slot = (cpu + i) % config.n_scratch;
+		*slot = cpu + i < config.n_scratch ? cpu + i : (cpu + i) % config.n_scratch;
 		s = bpf_map_lookup_elem(&scratches, slot);
 		if (!s)
 			return NULL;

@@ -121,7 +121,7 @@ int process_found(struct bpf_iter__task *ctx)
 
 SEC("fexit/security_file_open")
 int BPF_PROG(file_opened, struct file *file, int ret)
-{ return file__opened(file, ret); }
+{ return file__asked(file, ret); }
 
 SEC("fexit/security_mmap_file")
 int BPF_PROG(file_mapped, struct file *file, unsigned long prot, unsigned long flags, int ret)

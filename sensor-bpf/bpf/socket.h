@@ -34,6 +34,56 @@ struct {
 	__type(value, struct event_task);
 } unserved SEC(".maps");
 
+/*
+ * How many of them may stand behind each of these counts. Nearly all reads are from connections that are served, and see here
+ * that they are. It is never too low; what is evicted is counted for ever, which costs its share of the reads a look-up.
+ */
+#define UNSERVED_COUNTS_BITS 14
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << UNSERVED_COUNTS_BITS);
+	__type(key, u32);
+	__type(value, u32);
+} unserved_counts SEC(".maps");
+
+static __always_inline u32 *unserved__count(u64 key)
+{
+	/* Fibonacci hashing of the address. */
+	u32 index = (key >> 6) * 0x9e3779b97f4a7c15ULL >> (64 - UNSERVED_COUNTS_BITS);
+
+	return bpf_map_lookup_elem(&unserved_counts, &index);
+}
+
+/* `flags`: BPF_ANY, or BPF_NOEXIST to leave what is there. */
+static __always_inline void unserved__add(u64 key, const struct event_task *task, const u64 flags)
+{
+	u32 *count = unserved__count(key);
+
+	if (!count || (flags == BPF_ANY && !bpf_map_update_elem(&unserved, &key, task, BPF_EXIST)))
+		return;
+	/* Before it is there, and off only after it has gone. */
+	__sync_fetch_and_add(count, 1);
+	if (bpf_map_update_elem(&unserved, &key, task, flags))
+		__sync_fetch_and_add(count, -1);
+}
+
+static __always_inline void unserved__remove(u64 key)
+{
+	u32 *count = unserved__count(key);
+
+	if (count && *count && !bpf_map_delete_elem(&unserved, &key))
+		__sync_fetch_and_add(count, -1);
+}
+
+/* The process that accepted it, if it is not served; the task is zero if nobody has. */
+static __always_inline struct event_task *unserved__find(u64 key)
+{
+	u32 *count = unserved__count(key);
+
+	return count && *count ? bpf_map_lookup_elem(&unserved, &key) : NULL;
+}
+
 /* Lets the kernel number a socket that a hook was given. Before 5.12 no tracing program can. */
 static __always_inline void socket__number(const struct sock *sk)
 {
@@ -129,7 +179,7 @@ static __always_inline void socket__connecting(u64 key)
 	struct socket_owner owner = { .role = EVENT_ROLE_CONNECT };
 
 	/* What stands there belonged to an earlier socket at this address. */
-	bpf_map_delete_elem(&unserved, &key);
+	unserved__remove(key);
 	if (!filter__wants(task)) {
 		bpf_map_delete_elem(&sockets, &key);
 		return;
@@ -181,7 +231,7 @@ static __always_inline void socket__accepted(struct sock *sk, u64 key)
 	struct socket_owner owner = { .role = EVENT_ROLE_ACCEPT, .established = 1 };
 
 	task__fill(&owner.task, task);
-	bpf_map_update_elem(&unserved, &key, &owner.task, BPF_ANY);
+	unserved__add(key, &owner.task, BPF_ANY);
 	if (!filter__wants(task))
 		return;
 	socket__fill(&owner.socket, sk, false);
@@ -214,7 +264,7 @@ static __always_inline void socket__closed(struct sock *sk, u64 key)
 	struct event_close record = {};
 	u64 sent, received, segs_out, segs_in;
 
-	bpf_map_delete_elem(&unserved, &key);
+	unserved__remove(key);
 	if (!owner)
 		return;
 	if (!owner->established && owner->role == EVENT_ROLE_CONNECT)
@@ -244,7 +294,7 @@ static __always_inline void socket__closed(struct sock *sk, u64 key)
 static __always_inline int socket__state(const struct sock *const_sk, int old, int new)
 {
 	struct sock *sk = (void *)const_sk;
-	u64 key = (u64)sk;
+	u64 key = compat__address(sk);
 	struct event_task nobody = {};
 
 	if (!socket__is_tcp(sk))
@@ -258,7 +308,7 @@ static __always_inline int socket__state(const struct sock *const_sk, int old, i
 		if (bpf_map_lookup_elem(&sockets, &key))
 			socket__connected(sk, key);
 		else if (old == TCP_SYN_RECV)
-			bpf_map_update_elem(&unserved, &key, &nobody, BPF_NOEXIST);
+			unserved__add(key, &nobody, BPF_NOEXIST);
 		break;
 	case TCP_LISTEN:
 		socket__listening(sk);
@@ -283,8 +333,8 @@ static __always_inline int socket__was_accepted(struct socket *accepted)
 /* tracepoint tcp:tcp_rcv_space_adjust: the current process has read from the socket. */
 static __always_inline int socket__read(struct sock *sk)
 {
-	u64 key = (u64)sk;
-	struct event_task *found = bpf_map_lookup_elem(&unserved, &key);
+	u64 key = compat__address(sk);
+	struct event_task *found = unserved__find(key);
 	struct event_task accepted_by, reader;
 
 	/* Some in-kernel readers run in interrupts, in no process's name: they do not own the lock. */
@@ -294,10 +344,10 @@ static __always_inline int socket__read(struct sock *sk)
 	if (!accepted_by.tgid) {
 		/* Accepted where sys_exit does not show it: by io_uring. */
 		socket__accepted(sk, key);
-		bpf_map_delete_elem(&unserved, &key);
+		unserved__remove(key);
 		return 0;
 	}
-	bpf_map_delete_elem(&unserved, &key);
+	unserved__remove(key);
 	task__fill(&reader, task__current());
 	if (reader.tgid != accepted_by.tgid || reader.start_ns != accepted_by.start_ns)
 		socket__served(sk, key, &accepted_by);

@@ -36,19 +36,20 @@ __noinline int subject__accepts(u32 scratch_slot, u32 slot)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &scratch_slot);
 	struct match_header *header = bpf_map_lookup_elem(&match_headers, &slot);
-	struct task_struct *task = task__current();
 	struct match_subject *known;
 	struct event_task key;
 	u64 any = 0;
+	u32 n;
 
 	if (!s || !header)
 		return true;
-	task__fill(&key, task);
+	n = header->n_words;
+	task__fill_current(&key);
 	known = bpf_map_lookup_elem(&match_subjects, &key);
 	if (!known || known->generation != header->generation) {
 		for (u32 i = 0; i < MATCH_WORDS; i++)
 			s->subject.rows[i] = s->match.rows[i];
-		subject__work_out(s, scratch_slot, header, slot, BPF_CORE_READ(task, mm, exe_file));
+		subject__work_out(s, scratch_slot, header, slot, compat__read(compat__current(), mm, exe_file));
 		for (u32 i = 0; i < MATCH_WORDS; i++) {
 			u64 before = s->subject.rows[i];
 
@@ -59,7 +60,7 @@ __noinline int subject__accepts(u32 scratch_slot, u32 slot)
 		bpf_map_update_elem(&match_subjects, &key, &s->subject, BPF_ANY);
 		return any != 0;
 	}
-	for (u32 i = 0; i < MATCH_WORDS; i++)
+	for (u32 i = 0; i < MATCH_WORDS && i < n; i++)
 		any |= s->match.rows[i] &= known->rows[i];
 	return any != 0;
 }

@@ -31,7 +31,7 @@ struct {
 /* The open file that a descriptor leads to, if it leads to one. */
 static __always_inline struct file *syscall__file(s64 fd)
 {
-	return fd < 0 ? NULL : task__file(task__current(), fd);
+	return fd < 0 ? NULL : task__file(compat__current(), fd, true);
 }
 
 static __always_inline struct socket *syscall__socket(s64 fd)
@@ -63,9 +63,7 @@ static __always_inline int syscall__opened(s64 fd)
 {
 	struct file *file = syscall__file(fd);
 
-	if (!file || BPF_CORE_READ(file, f_mode) & FMODE_PATH)
-		return 0;
-	return file__opened(file, 0);
+	return file ? file__opened(file, 0) : 0;
 }
 
 #define SYSCALL_PLAIN 16	/* bytes looked at a time: see path.h */
@@ -193,11 +191,12 @@ __noinline int syscall__changed(u64 address, u32 index, s64 error)
 
 	if (!shape || shape->path < 0 || !file__begin(&e, shape->action, 0))
 		return 0;
-	e.record->error = error;
-	e.record->flags |= EVENT_FILE_SYSCALL;
+	e.s->file.error = error;
+	e.s->file.flags = EVENT_FILE_SYSCALL;
 	if (!syscall__path(&e, MATCH_PATH, compat__argument(regs, compat, shape->path),
 			   syscall__dir(regs, compat, shape->dir)))
 		goto end;
+	file__write(&e);
 	e.record->path_len = file__keep_path(&e, MATCH_PATH);
 	file__cut(&e, MATCH_PATH, e.record->path_len, EVENT_FILE_PATH_CUT);
 	if (shape->target >= 0) {
@@ -387,7 +386,7 @@ static __always_inline int syscall__returned(struct pt_regs *regs, long ret)
 		return syscall__entered(EVENT_TARGET_VM_WRITE, compat__argument(regs, compat, 0), ret < 0 ? -ret : 0);
 	case EVENT_FILE_OPEN:
 		/* Of all calls the most frequent: who is left out is not looked after. */
-		if (!filter__wants_this())
+		if (!filter__wants_current())
 			return 0;
 		if (ret >= 0)
 			return syscall__opened(ret);

@@ -98,6 +98,8 @@ struct match_header {
 	__u64 generation;		/* 0: no collection, everything matches */
 	__u32 uses;			/* bit d: some row asks for dimension d */
 	__u32 checked;			/* vector: the rows that have checks */
+	__u32 n_words;			/* of each vector that are looked at: all rows stand in them */
+	__u32 reserved;
 	__u32 otherwise[MATCH_N_DIMS];	/* vector where a look-up finds nothing */
 	__u32 absent[MATCH_N_DIMS];	/* vector where the event has no such value */
 };

@@ -38,6 +38,8 @@ impl Tables {
             generation,
             uses: self.uses,
             checked: vector_at(self.checked),
+            n_words: self.n_words() as u32,
+            reserved: 0,
             otherwise: self.otherwise.map(vector_at),
             absent: self.absent.map(vector_at),
         };

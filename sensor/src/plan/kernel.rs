@@ -43,7 +43,8 @@ impl<'a> Kernel<'a> {
         if self.header.generation == 0 {
             return true;
         }
-        let mut left = [u64::MAX; MATCH_WORDS as usize];
+        let mut left = [0; MATCH_WORDS as usize];
+        left[..self.header.n_words as usize].fill(u64::MAX);
         self.and(&mut left, self.number(MATCH_KIND, seen.kind));
         let mut number = |dim: u32, value: Option<u64>| {
             if self.header.uses & 1 << dim != 0 {

@@ -59,6 +59,14 @@ pub struct Tables {
     pub checks: BTreeMap<u32, Vec<RowCheck>>,
 }
 
+impl Tables {
+    /// How many words of each vector hold all rows: the kernel looks at no more.
+    pub(super) fn n_words(&self) -> usize {
+        let last = |vector: &Vector| vector.0.iter().rposition(|word| *word != 0).map_or(0, |word| word + 1);
+        self.vectors.iter().map(last).max().unwrap_or(0)
+    }
+}
+
 /// A pattern that a row's text must have, or must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowCheck {

@@ -161,6 +161,7 @@ fn group(map: &str) -> &str {
         _ if RINGS.contains(&map) => GROUP_OF_RINGS,
         _ if map.starts_with("match_") => "match_",
         _ if map.starts_with("filter") => "filter",
+        _ if map.starts_with("unserved") => "unserved",
         map => map,
     }
 }
