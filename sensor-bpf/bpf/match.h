@@ -88,11 +88,18 @@ static __always_inline struct match_header *match__header(u32 *slot)
 	return header && header->generation ? header : NULL;
 }
 
+/* The words that rows stand in. Where walks and checks are functions that call one another, no room is left on the stack for it. */
+#ifdef HAVE_LOOP
+#define match__n_words(header) (header)->n_words
+#else
+#define match__n_words(header) MATCH_WORDS
+#endif
+
 /* Keeps the rows that this vector has, in the words that rows stand in; whether any is left. */
 static __always_inline bool match__and(struct scratch *s, struct match_header *header, u32 index)
 {
 	struct match_vector *vector = bpf_map_lookup_elem(&match_vectors, &index);
-	u32 n = header->n_words;
+	u32 n = match__n_words(header);
 	u64 any = 0;
 
 	if (!vector)

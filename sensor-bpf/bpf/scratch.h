@@ -80,6 +80,7 @@ struct scratch {
 	struct scratch_match match;
 	struct scratch_check check;
 	struct match_subject subject;
+	struct event_task task;				/* whose part it is: no room on the stack for it */
 	char name[SCRATCH_NAME];
 	u8 key[SCRATCH_KEY];				/* what stands before `path` when it is looked up */
 	char path[EVENT_PATH_MAX + SCRATCH_NAME + 8];	/* filled downwards from EVENT_PATH_MAX, a NUL there */
@@ -135,18 +136,28 @@ static __always_inline void scratch__release(struct scratch *s)
  */
 #define scratch__opaque(var) asm volatile("" : "+r"(var))
 
-/* Appends kernel bytes to the record; returns how many. */
+/*
+ * Appends kernel bytes to the record; returns how many. `used` is read when it is needed and not kept: before 5.16 the
+ * verifier forgets the bounds of a number that is put on the stack.
+ */
 static __always_inline u32 scratch__append(struct scratch *s, const void *src, u64 len, const u32 max)
 {
-	u64 used = *(volatile u32 *)&s->used;
+	volatile u32 *at = &s->used;
+	u64 used;
+	char *dst;
 
 	scratch__opaque(len);
+	if (len > max || len == 0)
+		return 0;
+	used = *at;
 	scratch__opaque(used);
-	if (len > max || used > SCRATCH_RECORD)
+	if (used > SCRATCH_RECORD)
 		return 0;
-	if (len == 0 || bpf_probe_read_kernel(&s->record[used], len, src))
+	dst = &s->record[used];
+	scratch__opaque(dst);
+	if (bpf_probe_read_kernel(dst, len, src))
 		return 0;
-	s->used = used + len;
+	*at += len;
 	return len;
 }
 

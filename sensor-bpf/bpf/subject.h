@@ -28,41 +28,67 @@ static __always_inline void subject__work_out(struct scratch *s, u32 scratch_slo
 	s->used = used;
 }
 
+enum subject_answer { SUBJECT_UNKNOWN = 0, SUBJECT_REFUSES = 1, SUBJECT_ACCEPTS = 2 };
+
 /*
- * Keeps the rows that accept the current process; whether any is left. A function of its own: what
- * it keeps on the stack would be too much for those that call it.
+ * Keeps the rows that accept the current process, if that is known. A function of its own: what it keeps on the stack is
+ * gone when more is to be found out.
  */
-__noinline int subject__accepts(u32 scratch_slot, u32 slot)
+__noinline int subject__known(u32 scratch_slot, u32 slot)
 {
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &scratch_slot);
 	struct match_header *header = bpf_map_lookup_elem(&match_headers, &slot);
 	struct match_subject *known;
-	struct event_task key;
 	u64 any = 0;
 	u32 n;
 
 	if (!s || !header)
-		return true;
-	n = header->n_words;
-	task__fill_current(&key);
-	known = bpf_map_lookup_elem(&match_subjects, &key);
-	if (!known || known->generation != header->generation) {
-		for (u32 i = 0; i < MATCH_WORDS; i++)
-			s->subject.rows[i] = s->match.rows[i];
-		subject__work_out(s, scratch_slot, header, slot, compat__read(compat__current(), mm, exe_file));
-		for (u32 i = 0; i < MATCH_WORDS; i++) {
-			u64 before = s->subject.rows[i];
-
-			s->subject.rows[i] = s->match.rows[i];
-			any |= s->match.rows[i] &= before;
-		}
-		s->subject.generation = header->generation;
-		bpf_map_update_elem(&match_subjects, &key, &s->subject, BPF_ANY);
-		return any != 0;
-	}
+		return SUBJECT_ACCEPTS;
+	n = match__n_words(header);
+	task__fill_current(&s->task);
+	known = bpf_map_lookup_elem(&match_subjects, &s->task);
+	if (!known || known->generation != header->generation)
+		return SUBJECT_UNKNOWN;
 	for (u32 i = 0; i < MATCH_WORDS && i < n; i++)
 		any |= s->match.rows[i] &= known->rows[i];
+	return any ? SUBJECT_ACCEPTS : SUBJECT_REFUSES;
+}
+
+/* The file that the current process runs; 0: none. Likewise. */
+__noinline u64 subject__executable(void)
+{
+	return (u64)compat__read(compat__current(), mm, exe_file);
+}
+
+/* Finds it out, and remembers it; whether any row is left. */
+__noinline int subject__learn(u32 scratch_slot, u32 slot)
+{
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &scratch_slot);
+	struct match_header *header = bpf_map_lookup_elem(&match_headers, &slot);
+	u64 any = 0;
+
+	if (!s || !header)
+		return true;
+	for (u32 i = 0; i < MATCH_WORDS; i++)
+		s->subject.rows[i] = s->match.rows[i];
+	subject__work_out(s, scratch_slot, header, slot, (void *)subject__executable());
+	for (u32 i = 0; i < MATCH_WORDS; i++) {
+		u64 before = s->subject.rows[i];
+
+		s->subject.rows[i] = s->match.rows[i];
+		any |= s->match.rows[i] &= before;
+	}
+	s->subject.generation = header->generation;
+	bpf_map_update_elem(&match_subjects, &s->task, &s->subject, BPF_ANY);
 	return any != 0;
+}
+
+/* Keeps the rows that accept the current process; whether any is left. */
+static __always_inline bool subject__accepts(u32 scratch_slot, u32 slot)
+{
+	int answer = subject__known(scratch_slot, slot);
+
+	return answer == SUBJECT_UNKNOWN ? subject__learn(scratch_slot, slot) : answer == SUBJECT_ACCEPTS;
 }
 
 #endif
