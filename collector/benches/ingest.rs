@@ -23,7 +23,6 @@ use std::collections::VecDeque;
 use cost::Cost;
 use sqlx::postgres::PgPool;
 use support::{Ingest, Source, count, wall_clock};
-use uuid::Uuid;
 use vedette_collector::listener::Outcome;
 use vedette_collector::merge;
 use vedette_collector::postgres::scratch::Server;

@@ -39,8 +39,8 @@
 pub mod access;
 pub mod account;
 pub mod api;
-pub mod balance;
 pub mod backup;
+pub mod balance;
 pub mod ca;
 pub mod command;
 pub mod config;

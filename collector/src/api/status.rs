@@ -83,7 +83,8 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
     let (restored, of_restore) = restored::section(&state, &records, now).await?;
     let lag_us = now.unix_us().saturating_sub(merged_upto.unix_us());
     let all = totals.iter().fold(Account::default(), |sum, one| sum.plus(&one.account));
-    let certificate_us = i64::try_from(state.ca.current().serving().host_life().whole_microseconds()).unwrap_or(i64::MAX);
+    let certificate_us =
+        i64::try_from(state.ca.current().serving().host_life().whole_microseconds()).unwrap_or(i64::MAX);
     let seen = Seen {
         now,
         merge_lag_us: lag_us,

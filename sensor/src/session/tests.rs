@@ -244,7 +244,8 @@ fn a_stream_that_never_gets_on_ends_the_session() {
 fn what_is_trusted_is_told_after_the_welcome_and_when_it_changes() {
     let id = |n: u8| AuthorityId([n; 32]);
     let told = |authorities: Vec<AuthorityId>| Output::Control(Trusts { authorities }.into());
-    let begun = Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams: vec![] });
+    let begun =
+        Session::new(at(0), hello(), &Holdings { live: Some(LIVE), streams: vec![], in_doubt: vec![] });
     let mut session = begun.with_trusts(vec![id(1)]);
     assert!(!outputs(&mut session).contains(&told(vec![id(1)])), "not before the welcome");
     session.handle_frame(at(1), welcome(vec![]));

@@ -134,8 +134,8 @@ impl Disk {
         self.files.truncate(&tombstone)?;
         // Before what it stands for goes: else a power cut could take that alone, and leave nothing at the stream's begin.
         self.files.sync_dir(&dir)?;
-        let joined = shed.joined.iter().filter(|run| **run != shed.tombstone);
-        joined.map(|run| gone(self.files.remove(&dir.join(name::shed(*run))))).collect()
+        let mut joined = shed.joined.iter().filter(|run| **run != shed.tombstone);
+        joined.try_for_each(|run| gone(self.files.remove(&dir.join(name::shed(*run)))))
     }
 
     /// Reads the batches of a bundle whose file should be so long.
@@ -162,8 +162,8 @@ impl Disk {
     pub fn forget(&self, stream: StreamKey, files: &Superfluous) -> io::Result<()> {
         let dir = self.stream_dir(stream);
         let bundles = files.bundles.iter().map(|run| name::bundle(*run));
-        let names = bundles.chain(files.shed.iter().map(|run| name::shed(*run)));
-        names.map(|name| gone(self.files.remove(&dir.join(name)))).collect()
+        let mut names = bundles.chain(files.shed.iter().map(|run| name::shed(*run)));
+        names.try_for_each(|name| gone(self.files.remove(&dir.join(name))))
     }
 
     /// Forgets a stream and all that is kept of it.

@@ -88,6 +88,8 @@ impl Host {
             "boot": Uuid::new_v4(),
             "spool": &spool,
             "spool_bytes": 64 << 20,
+            "disk": folder.join("spool"),
+            "disk_bytes": 64 << 20,
         });
         std::fs::write(folder.join("setup.json"), setup.to_string())?;
         let words = vec![folder.to_string_lossy().into_owned()];

@@ -18,7 +18,10 @@ pub struct Server {
     user: Option<User>,
 }
 
-const ROLE: &str = "vedette";
+/// Who may do everything in it, with connections of its own; collectors are [`ROLE`].
+const ADMIN: &str = "admin";
+/// The role of collectors.
+pub const ROLE: &str = "vedette";
 /// The name of the database.
 pub const DATABASE: &str = "vedette";
 
@@ -29,7 +32,7 @@ impl Server {
         let mut initdb = server.command("initdb");
         initdb.args([
             "--username",
-            ROLE,
+            ADMIN,
             "--auth",
             "trust",
             "--encoding",
@@ -41,7 +44,9 @@ impl Server {
         run(initdb.arg("--pgdata").arg(server.data()))?;
         server.configure()?;
         server.start()?;
-        server.sql_in("postgres", &format!("create database {DATABASE}"))?;
+        server.sql_in("postgres", &format!("create role {ROLE} login"))?;
+        server.sql_in("postgres", "create role other login")?;
+        server.sql_in("postgres", &format!("create database {DATABASE} owner {ROLE}"))?;
         Ok(server)
     }
 
@@ -50,7 +55,7 @@ impl Server {
         let standby = Self::in_folder(folder)?;
         let mut copy = standby.command("pg_basebackup");
         copy.args(["--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync"]);
-        copy.args(["--username", ROLE, "--host"]).arg(self.run_folder()).arg("--pgdata").arg(standby.data());
+        copy.args(["--username", ADMIN, "--host"]).arg(self.run_folder()).arg("--pgdata").arg(standby.data());
         run(&mut copy)?;
         standby.configure()?;
         standby.start()?;
@@ -143,20 +148,20 @@ impl Server {
     }
 
     /// A session that keeps doing this until it is dropped.
-    pub fn session(&self, text: &str) -> anyhow::Result<std::process::Child> {
-        let mut psql = self.psql(DATABASE);
+    pub fn session(&self, role: &str, text: &str) -> anyhow::Result<std::process::Child> {
+        let mut psql = self.psql(DATABASE, role);
         Ok(psql.args(["-c", text]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
     }
 
     fn sql_in(&self, database: &str, text: &str) -> anyhow::Result<String> {
-        let said = self.psql(database).args(["-c", text]).output().context("cannot run psql")?;
+        let said = self.psql(database, ADMIN).args(["-c", text]).output().context("cannot run psql")?;
         ensure!(said.status.success(), "{text}: {}", String::from_utf8_lossy(&said.stderr));
         Ok(String::from_utf8_lossy(&said.stdout).into_owned())
     }
 
-    fn psql(&self, database: &str) -> Command {
+    fn psql(&self, database: &str, role: &str) -> Command {
         let mut psql = self.command("psql");
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", ROLE, "-d", database, "-h"]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", database, "-h"]);
         psql.arg(self.run_folder());
         psql
     }

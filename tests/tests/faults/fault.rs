@@ -71,6 +71,7 @@ pub(crate) const ALL: &[Fault] = &[
     fault("host_suspended", 35, Leaves::Nothing, process::suspend_hosts),
     fault("certificate_expired", 65, Leaves::Nothing, process::suspend_hosts),
     fault("host_rebooted", 3, Leaves::Memory, process::reboot_hosts),
+    fault("host_rebooted_in_an_outage", 12, Leaves::Memory, process::reboot_in_an_outage),
     fault("database_killed", 4, Leaves::Nothing, database::kill),
     fault("database_restarted", 3, Leaves::Nothing, database::restart),
     fault("database_frozen", 8, Leaves::Nothing, database::freeze),

@@ -155,21 +155,16 @@ fn is_in(gaps: &Gaps, (epoch, lane, seq): &(String, String, u64)) -> bool {
     of_stream.is_some_and(|gaps| gaps.iter().any(|(first, upto)| (first..upto).contains(&seq)))
 }
 
-/// What the ledger of all of a host's streams counts as not stored, and the streams where it does not close.
-fn ledger(site: &Site, host: &Host) -> anyhow::Result<(u64, Vec<String>)> {
-    let text = site.server.sql(&format!(
-        "select lost + dropped + n_shed + n_rejected,
-                generated - merged - lost - dropped - n_shed - n_rejected - n_stored, epoch, lane
-           from stream where host = '{}'",
+/// What the ledger of all of a host's streams counts as not stored, and the streams of which `vedette hosts show` says that
+/// it does not close.
+fn ledger(site: &Site, host: &Host) -> anyhow::Result<(u64, Vec<Value>)> {
+    let counted = site.server.sql(&format!(
+        "select coalesce(sum(lost + dropped + n_shed + n_rejected), 0) from stream where host = '{}'",
         host.id
     ))?;
-    let (mut counted, mut residues) = (0, Vec::new());
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let mut columns = line.split('|');
-        counted += columns.next().context("no count")?.parse::<u64>()?;
-        if columns.next() != Some("0") {
-            residues.push(line.to_owned());
-        }
-    }
-    Ok((counted, residues))
+    let shown = site.json(&["hosts", "show", &host.id, "--output", "json"])?;
+    let streams =
+        shown.first().and_then(|host| host.get("streams")?.as_array()).context("no streams are shown")?;
+    let is_open = |stream: &&Value| stream.get("residue").and_then(Value::as_i64) != Some(0);
+    Ok((counted.trim().parse()?, streams.iter().filter(is_open).cloned().collect()))
 }

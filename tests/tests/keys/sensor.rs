@@ -69,7 +69,7 @@ impl Sensor {
         };
         let host = enroll(&args, folder.path()).await.unwrap();
         let spool = tempfile::tempdir_in("/dev/shm").unwrap();
-        let config = OutboxConfig { dir: spool.path().join("spool"), max_bytes: 1 << 28 };
+        let config = OutboxConfig { dir: spool.path().join("spool"), max_bytes: 1 << 28, disk: None };
         let outbox = Arc::new(Outbox::open(&config).unwrap());
         let epoch = Epoch::new(Uuid::now_v7());
         outbox.begin(epoch);

@@ -44,7 +44,7 @@ impl Host {
     pub(crate) async fn new(site: &Site, id: HostId) -> Self {
         let tls = watch::Sender::new(Arc::new(site.enroll(id).await));
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let config = OutboxConfig { dir: dir.path().join("spool"), max_bytes: 1 << 30 };
+        let config = OutboxConfig { dir: dir.path().join("spool"), max_bytes: 1 << 30, disk: None };
         let outbox = Arc::new(Outbox::open(&config).unwrap());
         let epoch = Epoch::new(Uuid::now_v7());
         outbox.begin(epoch);

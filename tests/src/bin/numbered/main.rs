@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vedette_sensor::clock::Reading;
 use vedette_sensor::identity::Identity;
-use vedette_sensor::outbox::Outbox;
+use vedette_sensor::outbox::{DiskThread, Outbox};
 use vedette_sensor::renew::{self, RenewConfig};
 use vedette_sensor::uplink::{self, About, Link, UplinkConfig};
 use wire::frame::sensor::Facts;
@@ -57,7 +57,8 @@ async fn run(folder: PathBuf) -> anyhow::Result<()> {
     let identity_folder = folder.join(&setup.name);
     let identity = Identity::load(&identity_folder)?;
     let collectors = identity.collectors.clone();
-    let outbox = Arc::new(Outbox::open(&setup.outbox())?);
+    let outbox = Arc::new(Outbox::open(&setup.outbox()?)?);
+    let disk = DiskThread::start(outbox.clone())?;
     let link = Arc::new(Link::default());
     let tls = watch::Sender::new(identity.tls()?);
     let facts = watch::Sender::new(Facts::default());
@@ -80,7 +81,7 @@ async fn run(folder: PathBuf) -> anyhow::Result<()> {
         shutdown.clone(),
     );
     let uplink = tokio::spawn(uplink);
-    let renewal = RenewConfig { folder: identity_folder, identity, collectors };
+    let renewal = RenewConfig { folder: identity_folder, identity, collectors, link: link.clone() };
     tokio::spawn(renew::run(renewal, tls, shutdown.clone()));
 
     let mut maker = Maker::new(folder, setup, outbox, link)?;
@@ -96,6 +97,7 @@ async fn run(folder: PathBuf) -> anyhow::Result<()> {
     shutdown.cancel();
     uplink.await?;
     maker.look()?;
+    disk.stop(Duration::from_secs(5));
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! What the harness asks for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use uuid::Uuid;
-use vedette_sensor::outbox::OutboxConfig;
+use vedette_sensor::clock::boot_time;
+use vedette_sensor::outbox::{DiskConfig, OutboxConfig};
+use vedette_sensor::spool::SystemFiles;
+use wire::id::BootId;
 
 /// `setup.json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,6 +24,10 @@ pub(crate) struct Setup {
     spool: PathBuf,
     /// Its bound, in bytes.
     spool_bytes: u64,
+    /// The spool's folder on disk.
+    disk: PathBuf,
+    /// Its bound, in bytes.
+    disk_bytes: u64,
 }
 
 /// What `round` says.
@@ -38,8 +46,15 @@ impl Setup {
         serde_json::from_slice(&text).with_context(|| format!("{} is not a setup", path.display()))
     }
 
-    pub(crate) fn outbox(&self) -> OutboxConfig {
-        OutboxConfig { dir: self.spool.clone(), max_bytes: self.spool_bytes }
+    pub(crate) fn outbox(&self) -> anyhow::Result<OutboxConfig> {
+        let disk = DiskConfig {
+            dir: self.disk.clone(),
+            max_bytes: self.disk_bytes,
+            files: Arc::new(SystemFiles),
+            boot: BootId::new(self.boot),
+            now: boot_time()?,
+        };
+        Ok(OutboxConfig { dir: self.spool.clone(), max_bytes: self.spool_bytes, disk: Some(disk) })
     }
 }
 

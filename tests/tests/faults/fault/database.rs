@@ -92,9 +92,10 @@ pub(super) fn cut(site: &mut Site) -> anyhow::Result<Mend> {
 
 pub(super) fn terminate(site: &mut Site) -> anyhow::Result<Mend> {
     let session = site.server.session(
+        "admin",
         "do $$ begin loop
              perform pg_terminate_backend(pid) from pg_stat_activity
-               where datname = current_database() and pid <> pg_backend_pid();
+               where usename = 'vedette';
              perform pg_sleep(0.2);
          end loop; end $$",
     )?;
@@ -121,27 +122,23 @@ pub(super) fn read_only(site: &mut Site) -> anyhow::Result<Mend> {
 /// Others take every connection that the collectors do not hold; what they lose they do not get back.
 pub(super) fn connections_taken(site: &mut Site) -> anyhow::Result<Mend> {
     site.line.cut();
-    let sessions =
-        (0..45).map(|_| site.server.session("select pg_sleep(600)")).collect::<Result<Vec<_>, _>>()?;
+    let sessions = (0..45)
+        .map(|_| site.server.session("other", "select pg_sleep(600)"))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Box::new(move |site| {
         end(sessions);
         // Whoever sleeps in the server notices only when it wakes.
-        let ended =
-            "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(600)%'";
-        for _ in 0..50 {
-            if site.server.sql(ended).is_ok() {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        anyhow::bail!("no connection to the database is to be had")
+        site.server
+            .sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'other'")
+            .map(drop)
     }))
 }
 
 /// Somebody repairs the table of streams by hand and does not come to an end.
 pub(super) fn locked(site: &mut Site) -> anyhow::Result<Mend> {
-    let session =
-        site.server.session("begin; lock table stream in access exclusive mode; select pg_sleep(600)")?;
+    let session = site
+        .server
+        .session("admin", "begin; lock table stream in access exclusive mode; select pg_sleep(600)")?;
     Ok(Box::new(move |site| {
         end(vec![session]);
         let ended = "select pg_terminate_backend(pid) from pg_stat_activity where query like '%lock table stream%' and pid <> pg_backend_pid()";

@@ -21,6 +21,7 @@ fn set_room(site: &mut Site, bytes: u64) -> anyhow::Result<()> {
     for host in &mut site.hosts {
         host.program.stop()?;
         host.set("spool_bytes", json!(bytes))?;
+        host.set("disk_bytes", json!(bytes))?;
         host.program.start()?;
     }
     Ok(())
@@ -32,7 +33,7 @@ pub(super) fn damaged_spool(site: &mut Site) -> anyhow::Result<Mend> {
     Ok(Box::new(move |site| {
         for host in &mut site.hosts {
             host.program.stop()?;
-            let files = walk(&host.spool);
+            let files = [walk(&host.spool), walk(&host.folder.join("spool"))].concat();
             for path in files.iter().step_by(2) {
                 let file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
                 let (mut byte, at) = ([0], file.metadata()?.len() / 2);
@@ -52,7 +53,9 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(walk(&path));
-        } else if entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()) {
+        } else if path.metadata().is_ok_and(|meta| meta.len() > 0)
+            && entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        {
             found.push(path);
         }
     }

@@ -131,3 +131,14 @@ pub(super) fn reboot_hosts(site: &mut Site) -> anyhow::Result<Mend> {
         host.set("boot", serde_json::json!(uuid::Uuid::new_v4()))
     })
 }
+
+/// The same when nobody has answered for some seconds: then batches are on disk, and only the last of them are lost.
+pub(super) fn reboot_in_an_outage(site: &mut Site) -> anyhow::Result<Mend> {
+    let away = kill_collectors(site)?;
+    std::thread::sleep(Duration::from_secs(10));
+    let up = reboot_hosts(site)?;
+    Ok(Box::new(move |site| {
+        away(site)?;
+        up(site)
+    }))
+}
