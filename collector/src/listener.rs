@@ -3,8 +3,9 @@
 //! A thin driver round [`crate::session`]: it moves bytes and time, and decides nothing of what is
 //! stored. What it does decide is who gets in:
 //!
-//! - A client whose address is not proven is asked to prove it (Retry) once many handshakes are in
-//!   progress; above a bound it is refused, and the bound is low while this program gets too little CPU.
+//! - A client whose address is not proven is asked to prove it (Retry) once many such handshakes are in
+//!   progress; those that have have places of their own. Above a bound they are refused, and the bound is low
+//!   while this program gets too little CPU.
 //! - Without a certificate of the fleet's authority the TLS handshake fails; `identify` then says
 //!   which host it is and whether it may connect.
 //! - One certificate may have several sessions: a sensor that lost its connection is back before the
@@ -15,8 +16,9 @@
 mod admit;
 mod connection;
 mod delivery;
+mod entry;
 mod limits;
-mod noise;
+pub(crate) mod noise;
 mod pace;
 mod pulse;
 mod read;
@@ -42,6 +44,7 @@ use tracing::{error, info};
 use uuid::Uuid;
 use wire::frame::Code;
 
+use self::entry::{Entry, InProgress};
 use self::noise::Noise;
 use self::pulse::Pulse;
 
@@ -119,7 +122,10 @@ struct Shared {
     limits: ListenerLimits,
     noise: Noise,
     shutdown: CancellationToken,
-    handshakes: Arc<Semaphore>,
+    /// Handshakes in progress whose client has proven its address.
+    proven: Arc<Semaphore>,
+    /// The others.
+    unproven: Arc<Semaphore>,
     connections: Arc<Semaphore>,
 }
 
@@ -159,7 +165,8 @@ impl Listener {
             collector,
             noise: Noise::default(),
             shutdown: shutdown.clone(),
-            handshakes: Arc::new(Semaphore::new(limits.max_handshakes)),
+            proven: Arc::new(Semaphore::new(limits.max_handshakes)),
+            unproven: Arc::new(Semaphore::new(limits.max_handshakes)),
             connections: Arc::new(Semaphore::new(limits.max_connections)),
             limits,
         });
@@ -197,17 +204,21 @@ impl Listener {
 impl Shared {
     /// Decides what to do with a first packet, before anything is spent on it; `most` handshakes may be in progress.
     fn consider(self: Arc<Self>, incoming: Incoming, most: usize, tasks: &TaskTracker) {
-        let in_progress = self.limits.max_handshakes - self.handshakes.available_permits();
-        gauge!("collector_handshake_pending").set(in_progress as f64);
-        if in_progress >= most {
-            return refuse(incoming);
+        let busy = |places: &Semaphore| self.limits.max_handshakes - places.available_permits();
+        let now = InProgress { proven: busy(&self.proven), unproven: busy(&self.unproven) };
+        gauge!("collector_handshake_pending").set((now.proven + now.unproven) as f64);
+        let is_proven = incoming.remote_address_validated();
+        match entry::decide(is_proven, now, most, &self.limits) {
+            Entry::Begin => {}
+            Entry::Prove => {
+                counter!("collector_handshake_retried_total").increment(1);
+                // An error only says that it was validated already, which was asked.
+                return drop(incoming.retry());
+            }
+            Entry::Refuse => return refuse(incoming),
         }
-        if in_progress >= self.limits.retry_above && incoming.may_retry() {
-            counter!("collector_handshake_retried_total").increment(1);
-            // An error only says that it was validated already, which `may_retry` has asked.
-            return drop(incoming.retry());
-        }
-        let handshake = self.handshakes.clone().try_acquire_owned();
+        let places = if is_proven { &self.proven } else { &self.unproven };
+        let handshake = places.clone().try_acquire_owned();
         let connection = self.connections.clone().try_acquire_owned();
         match (handshake, connection) {
             (Ok(handshake), Ok(connection)) => {

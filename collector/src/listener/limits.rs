@@ -21,7 +21,7 @@ pub struct ListenerLimits {
     pub max_handshakes: usize,
     /// Handshakes in progress while this program gets too little CPU.
     pub max_handshakes_late: usize,
-    /// Handshakes in progress above which addresses have to be proven first.
+    /// Handshakes of clients with unproven addresses in progress above which addresses have to be proven first.
     pub retry_above: usize,
     /// How long a handshake may take: as long as the most patient sensor waits, as one given up has cost both all
     /// the same.
