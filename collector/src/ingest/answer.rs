@@ -1,10 +1,14 @@
 //! What a delivery is answered, and counted as.
 
+use std::time::Instant;
+
 use metrics::counter;
+use tracing::warn;
 
 use super::parcel::{Content, Parcel};
 use super::plan::Verdict;
 use crate::listener::Outcome;
+use crate::listener::noise::Noise;
 use crate::store::streams::Position;
 
 /// What a delivery is answered after the commit.
@@ -25,8 +29,8 @@ pub(super) fn outcome(parcel: &Parcel, verdict: Verdict) -> Outcome {
     }
 }
 
-/// Counts what became of a delivery.
-pub(super) fn count(parcel: &Parcel, outcome: &Outcome) {
+/// Counts what became of a delivery, and says so now and then where it was refused.
+pub(super) fn count(parcel: &Parcel, outcome: &Outcome, noise: &Noise) {
     match outcome {
         Outcome::Stored { .. } => {
             counter!("collector_batch_stored_total").increment(1);
@@ -40,6 +44,12 @@ pub(super) fn count(parcel: &Parcel, outcome: &Outcome) {
         Outcome::Rejected { reason, .. } => {
             counter!("collector_batch_rejected_total", "reason" => reason.name()).increment(1);
             counter!("collector_event_rejected_total", "reason" => reason.name()).increment(parcel.n_events);
+            if let Content::Refused(_, refusal) = &parcel.content
+                && let Some(n_suppressed) = noise.may_log(Instant::now())
+            {
+                let (stream, first_seq, why) = (parcel.stream, parcel.first_seq, refusal.said.escape_debug());
+                warn!(%stream, first_seq, reason = reason.name(), %why, n_suppressed, "refused a batch");
+            }
         }
         Outcome::Retry { .. } => {}
     }

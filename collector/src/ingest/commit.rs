@@ -1,13 +1,15 @@
 //! Storing groups, one transaction each.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use metrics::counter;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
-use wire::id::StreamId;
+use wire::id::{HostId, StreamId};
 
 use super::answer::{count, outcome};
 use super::parcel::{Content, Parcel};
@@ -16,8 +18,9 @@ use super::rows::KnownPaths;
 use super::work::Work;
 use super::{Committed, Config, GROUP_BYTES};
 use crate::listener::Outcome;
+use crate::listener::noise::Noise;
 use crate::store::streams::{self, Position};
-use crate::store::{self, Fault, Stamp, StoreError, executables, partitions};
+use crate::store::{self, Begin as _, Fault, Stamp, StoreError, executables, findings, partitions};
 
 /// What one transaction takes at most.
 const COMMIT_BYTES: usize = 16 * GROUP_BYTES as usize;
@@ -25,6 +28,8 @@ const COMMIT_BYTES: usize = 16 * GROUP_BYTES as usize;
 const ATTEMPTS: u32 = 4;
 /// Longer than the server lets a statement run: then the connection itself is dead.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the connection's buffers are given back.
+const SHRINK_EVERY: Duration = Duration::from_secs(1);
 /// How many streams are remembered.
 const MAX_TRACKS: usize = 1 << 18;
 
@@ -40,6 +45,9 @@ pub(super) struct Committer {
     most_bytes: usize,
     /// While the database is away: until when it is not asked again, and how long that was.
     away: Option<(Instant, Duration)>,
+    noise: Noise,
+    /// When the connection's buffers were last given back.
+    shrunk: Instant,
 }
 
 impl Committer {
@@ -53,6 +61,8 @@ impl Committer {
             not_before,
             most_bytes: COMMIT_BYTES,
             away: None,
+            noise: Noise::default(),
+            shrunk: Instant::now(),
         }
     }
 
@@ -133,8 +143,11 @@ impl Committer {
     async fn try_hard(&mut self, group: &mut [Parcel]) -> Result<(), StoreError> {
         let mut attempt = 1;
         loop {
-            let done = match tokio::time::timeout(PATIENCE, self.store(group)).await {
-                Ok(done) => done,
+            let storing = AssertUnwindSafe(self.store(group)).catch_unwind();
+            let done = match tokio::time::timeout(PATIENCE, storing).await {
+                Ok(Ok(done)) => done,
+                // Nothing is remembered of it: the connection and the tracks go below.
+                Ok(Err(_)) => Err(StoreError::Panicked),
                 Err(_) => Err(StoreError::timed_out()),
             };
             let e = match done {
@@ -172,7 +185,7 @@ impl Committer {
 
     fn answer(&self, group: &mut [Parcel], outcomes: Vec<Outcome>) {
         for (parcel, outcome) in group.iter_mut().zip(outcomes) {
-            count(parcel, &outcome);
+            count(parcel, &outcome, &self.noise);
             if let (Outcome::Stored { .. }, Content::Batch(sealed, _)) = (&outcome, &parcel.content)
                 && self.config.committed.receiver_count() > 0
             {
@@ -210,12 +223,22 @@ impl Committer {
             let group = self.config.group;
             let announce = self.config.tails.are_elsewhere().then_some(self.config.run);
             work.write(self.connection().await?, group, now, announce).await?;
+            self.shrink().await?;
         }
         if self.tracks.len() > MAX_TRACKS {
             self.tracks.clear();
         }
         self.tracks.extend(after);
         Ok(group.iter().zip(&verdicts).map(|(parcel, verdict)| outcome(parcel, *verdict)).collect())
+    }
+
+    /// Now and then gives back what the connection's buffers have grown to: one large batch would be kept for ever.
+    async fn shrink(&mut self) -> Result<(), StoreError> {
+        if self.shrunk.elapsed() >= SHRINK_EVERY {
+            self.shrunk = Instant::now();
+            self.connection().await?.shrink_buffers();
+        }
+        Ok(())
     }
 
     /// Where the group's streams stand, asking for those that are not remembered; whether any was asked for.
@@ -243,23 +266,45 @@ impl Committer {
             let known: std::collections::HashSet<StreamId> = found.iter().map(|(s, _)| *s).collect();
             let new: Vec<StreamId> = unknown.iter().copied().filter(|s| !known.contains(s)).collect();
             streams::create(conn, &new, now).await?;
+            let strangers = streams::owned_by_others(conn, &new).await?;
             found.extend(new.into_iter().map(|stream| (stream, Position::START)));
+            self.tell_of_strangers(&strangers, now).await?;
         }
         tracks.extend(found.into_iter().map(|(stream, at)| (stream, Track::new(at))));
         Ok((tracks, true))
     }
 
+    /// Tells of streams that begin under an epoch of another host, the second of each pair.
+    async fn tell_of_strangers(
+        &mut self,
+        strangers: &[(StreamId, HostId)],
+        now: Stamp,
+    ) -> Result<(), StoreError> {
+        for (stream, owner) in strangers {
+            counter!("collector_finding_total", "finding" => "impersonation").increment(1);
+            if let Some(n_suppressed) = self.noise.may_log(Instant::now()) {
+                warn!(host.id = %stream.host, %owner, n_suppressed, "a host sends under another host's epoch");
+            }
+            let found = findings::Found {
+                host: stream.host,
+                kind: findings::Kind::Impersonation,
+                about: stream.epoch.to_string(),
+                at: now,
+                evidence: serde_json::json!({ "epoch_of": owner.to_string() }),
+            };
+            findings::add(self.connection().await?, &found).await?;
+        }
+        Ok(())
+    }
+
     /// Adds the paths that the rows name by hash, before the transaction: one row too many does no harm.
     async fn add_paths(&mut self, work: &Work<'_>, now: Stamp) -> Result<(), StoreError> {
         self.paths.at(now);
-        let mut new = Vec::new();
-        for member in work.members() {
-            for (hash, path) in &member.admitted.rows.executables {
-                if self.paths.wants(member.stream.host, *hash) {
-                    new.push((member.stream.host, *hash, &path[..]));
-                }
-            }
-        }
+        let paths = work.members().flat_map(|member| {
+            let of_batch = member.admitted.rows.executables.iter();
+            of_batch.map(|(hash, path)| (member.stream.host, *hash, &path[..]))
+        });
+        let new = self.paths.wanted(paths);
         if new.is_empty() {
             return Ok(());
         }

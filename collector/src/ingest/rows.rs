@@ -165,12 +165,26 @@ impl KnownPaths {
         }
     }
 
-    /// Whether this path is to be added.
-    pub(super) fn wants(&self, host: HostId, hash: i64) -> bool {
-        !self.known.contains(&hash) && self.by_host.get(&host).is_none_or(|n| *n < MAX_PATHS_PER_HOST)
+    /// Those of a group's paths that are to be added, each once, and of no host more than it may.
+    pub(super) fn wanted<'a>(
+        &self,
+        paths: impl Iterator<Item = (HostId, i64, &'a [u8])>,
+    ) -> Vec<(HostId, i64, &'a [u8])> {
+        let mut new = HashSet::new();
+        let mut by_host: HashMap<HostId, u32> = HashMap::new();
+        let mut wanted = Vec::new();
+        for (host, hash, path) in paths {
+            let before = self.by_host.get(&host).copied().unwrap_or(0);
+            let n = by_host.entry(host).or_insert(before);
+            if *n < MAX_PATHS_PER_HOST && !self.known.contains(&hash) && new.insert(hash) {
+                *n += 1;
+                wanted.push((host, hash, path));
+            }
+        }
+        wanted
     }
 
-    /// Notes that it was.
+    /// Notes that it was added.
     pub(super) fn added(&mut self, host: HostId, hash: i64) {
         if self.known.insert(hash) {
             *self.by_host.entry(host).or_default() += 1;
@@ -189,14 +203,19 @@ mod tests {
         let (bad, good) = (HostId::new(Uuid::from_u128(1)), HostId::new(Uuid::from_u128(2)));
         let mut paths = KnownPaths::default();
         paths.at(Stamp::from_unix_us(0));
-        for hash in 0..i64::from(MAX_PATHS_PER_HOST) {
-            assert!(paths.wants(bad, hash));
-            paths.added(bad, hash);
-        }
-        assert!(!paths.wants(bad, -1));
-        assert!(paths.wants(good, -1));
-        assert!(!paths.wants(good, 5));
+        // All at once, some of them twice, with one of another host among them.
+        let many = (0..i64::from(MAX_PATHS_PER_HOST) + 10).map(|hash| (bad, hash / 2 * 3, &b"path"[..]));
+        let more = (1_000_000..1_100_000).map(|hash| (bad, hash, &b"path"[..]));
+        let wanted = paths.wanted(many.chain(more).chain([(good, -1, &b"path"[..])]));
+        assert_eq!(wanted.len(), MAX_PATHS_PER_HOST as usize + 1);
+        wanted.into_iter().for_each(|(host, hash, _)| paths.added(host, hash));
+        let is_wanted = |paths: &KnownPaths, host, hash| {
+            paths.wanted([(host, hash, &b"path"[..])].into_iter()).len() == 1
+        };
+        assert!(!is_wanted(&paths, bad, -2));
+        assert!(is_wanted(&paths, good, -2));
+        assert!(!is_wanted(&paths, good, 3));
         paths.at(Stamp::from_unix_us(crate::store::partitions::DAY_US));
-        assert!(paths.wants(bad, -1));
+        assert!(is_wanted(&paths, bad, -2));
     }
 }

@@ -56,6 +56,10 @@ pub(super) async fn drive(shared: &Shared, connection: Connection, identity: Hos
     let streams = timeout(shared.limits.session.first_frame, connection.accept_bi()).await;
     let Ok(Ok((control, incoming))) = streams else {
         counter!("collector_session_ended_total", "code" => Code::TOO_SLOW.name()).increment(1);
+        if let Some(n_suppressed) = shared.noise.may_log(Instant::now()) {
+            let (host, address) = (identity.host, connection.remote_address());
+            warn!(host.id = %host, %address, n_suppressed, "a connection without a session ended");
+        }
         return connection.close(VarInt::from_u32(Code::TOO_SLOW.0), b"no control stream in time");
     };
     let window = shared.limits.window(shared.sessions.n_live() + 1);

@@ -10,7 +10,7 @@ use crate::session::rate::Bucket;
 const LINES: Rate = Rate { burst: 20, per_second: 1 };
 
 /// Counts lines about what strangers and misbehaving hosts do.
-pub(super) struct Noise {
+pub(crate) struct Noise {
     state: Mutex<(Bucket, u64)>,
 }
 
@@ -22,7 +22,7 @@ impl Default for Noise {
 
 impl Noise {
     /// Whether a line may be logged now: how many were not since the last one.
-    pub(super) fn may_log(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn may_log(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (bucket, suppressed) = &mut *state;
         if bucket.take(now) {

@@ -37,6 +37,9 @@ pub enum StoreError {
         /// How far the merger has come.
         merged_upto: super::Stamp,
     },
+    /// Putting the values together made this program panic.
+    #[error("storing it made the collector panic, which is a defect of this version")]
+    Panicked,
     /// A stream was moved on by someone else although its row was locked.
     #[error("{n} of {expected} streams moved on under a lock")]
     Moved {
@@ -94,7 +97,8 @@ impl StoreError {
             }
             StoreError::Database(
                 sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. },
-            ) => Fault::Data,
+            )
+            | StoreError::Panicked => Fault::Data,
             StoreError::Database(
                 sqlx::Error::ColumnNotFound(_)
                 | sqlx::Error::ColumnIndexOutOfBounds { .. }

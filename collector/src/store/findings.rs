@@ -17,6 +17,8 @@ pub enum Kind {
     Conflict,
     /// One certificate is used from two hosts at once.
     Clone,
+    /// A host sends a stream under an epoch that is another host's.
+    Impersonation,
     /// A sensor tells that somebody touched what is its own.
     Tamper,
     /// A stream's ledger does not add up: events vanished, or more came than were made.
@@ -32,6 +34,7 @@ impl Kind {
             Kind::Chain => "chain",
             Kind::Conflict => "conflict",
             Kind::Clone => "clone",
+            Kind::Impersonation => "impersonation",
             Kind::Tamper => "tamper",
             Kind::Residue => "residue",
             Kind::Gap => "gap",
@@ -40,7 +43,7 @@ impl Kind {
 
     fn severity(self) -> i16 {
         match self {
-            Kind::Chain | Kind::Conflict | Kind::Clone | Kind::Tamper => 3,
+            Kind::Chain | Kind::Conflict | Kind::Clone | Kind::Impersonation | Kind::Tamper => 3,
             Kind::Residue | Kind::Gap => 3,
         }
     }

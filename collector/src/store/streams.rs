@@ -96,7 +96,7 @@ pub struct Record {
 }
 
 pub(super) const STATEMENTS: &[Statement] =
-    &[CREATE, POSITIONS, ADVANCE, ONE, LOCK, UNBALANCED, OF_HOST, EXPIRE];
+    &[CREATE, OWNED_BY_OTHERS, POSITIONS, ADVANCE, ONE, LOCK, UNBALANCED, OF_HOST, EXPIRE];
 
 const CREATE: Statement = insert(
     "stream.create",
@@ -105,6 +105,15 @@ const CREATE: Statement = insert(
      select bucket, host, epoch, lane, 0, $5, 0, 0, 0, 0, 0, 0, 0, 0, 0, $6, $6
        from unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::smallint[]) as k (bucket, host, epoch, lane)
          on conflict (bucket, host, epoch, lane) do nothing",
+);
+
+// Fleet-wide: whoever has that epoch may be in any bucket.
+const OWNED_BY_OTHERS: Statement = fan_out(
+    "stream.owned_by_others",
+    "select distinct on (k.host, k.epoch, k.lane) k.host, k.epoch, k.lane, s.host as owner
+       from unnest($1::uuid[], $2::uuid[], $3::smallint[]) as k (host, epoch, lane)
+       join stream s on s.epoch = k.epoch and s.host <> k.host
+      order by k.host, k.epoch, k.lane, s.first_received",
 );
 
 // The list of buckets stands on the side of the arrays: on that of the table, PostgreSQL 15 goes through the whole
@@ -196,6 +205,24 @@ pub async fn create(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Those of these streams whose epoch another host has too, each with the first host that had it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owned_by_others(
+    conn: &mut PgConnection,
+    streams: &[StreamId],
+) -> Result<Vec<(StreamId, HostId)>, StoreError> {
+    let keys = Keys::new(streams.iter());
+    let rows = sqlx::query(OWNED_BY_OTHERS.sql)
+        .bind(&keys.hosts)
+        .bind(&keys.epochs)
+        .bind(&keys.lanes)
+        .fetch_all(conn)
+        .await?;
+    rows.iter().map(|row| Ok((stream_id(row)?, HostId::new(row.try_get("owner")?)))).collect()
 }
 
 /// Where these streams stand; those without a row are left out.
