@@ -52,10 +52,10 @@ soak: packages ## long runs: session machines and spool through histories (SEEDS
 	@VEDETTE_FAULTS=all VEDETTE_PAIRS=$(or $(PAIRS),100) $(CARGO) test --locked --profile bench -p tests --test faults -- --nocapture
 	@VEDETTE_SOAK=1 $(CARGO) test --locked --profile bench -p tests --test flood -- --nocapture --test-threads 1
 
-fuzz: packages ## long runs of every property test (CASES=20000), then the fuzzer on the kernel's records (FOR=300 seconds)
+fuzz: packages ## long runs of every property test (CASES=20000), then the fuzzer on what comes from elsewhere (FOR=300 seconds each)
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p wire --all-features
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-sensor --lib
-	@SECONDS_EACH=$(or $(FOR),300) setup/fuzz.sh
+	@SECONDS_EACH=$(or $(FOR),300) setup/fuzz.sh $(FUZZ)
 
 install: build ## copy programs, man pages and completions into PREFIX (default /usr/local)
 	@setup/install.sh $(BIN) $(DESTDIR)$(PREFIX)

@@ -23,8 +23,6 @@ mod burn;
 mod collector;
 #[path = "../../collector/benches/ingest/cost.rs"]
 mod cost;
-#[path = "uplink/counts.rs"]
-mod counts;
 #[path = "uplink/fleet.rs"]
 #[expect(dead_code, reason = "another benchmark needs more of it")]
 mod fleet;

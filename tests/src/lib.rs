@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`stack`] | one running product: its home, its programs, its command line |
+//! | [`counts`] | what programs count of themselves |
 //! | [`group`] | a control group of a scenario's own, so that its sensor sees nothing else |
 //! | [`lone`] | one more sensor of a product, started and killed as a scenario wants it |
 //! | [`load`] | many execs, and what became of them |
@@ -16,6 +17,7 @@
 //! | [`skip`] | saying loudly that something cannot run here |
 
 pub mod bpftrace;
+pub mod counts;
 pub mod group;
 pub mod load;
 pub mod lone;

@@ -3,9 +3,9 @@
 use std::process::{Child, Command};
 
 use crate::batches::{Load, n_events};
-use crate::counts::Counts;
 use crate::fleet::Fleet;
 use crate::offer::{self, Offered};
+use tests::counts::Counts;
 
 /// Busy processes; ended when dropped.
 pub(crate) struct Burn {

@@ -1,0 +1,9 @@
+//! Batches: what the fuzzer feeds.
+#![no_main]
+
+#[path = "../../wire/tests/fuzzed/batches.rs"]
+mod feed;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    feed::feed(bytes);
+});
