@@ -1,6 +1,7 @@
 //! Whether a batch may be stored, and all that is stored beside it. Pure; costs CPU, so it runs off the
 //! asynchronous threads.
 
+use metrics::counter;
 use wire::batch::{Batch, BatchError, Header, Sealed};
 use wire::event::Kind;
 use wire::frame::RejectReason;
@@ -53,6 +54,7 @@ pub(super) fn admit(claim: &Claim, sealed: &Sealed) -> Result<Admitted, Refusal>
 fn caught<T>(reading: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     // Nothing outlives the closure that it could have left half done.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(reading)).unwrap_or_else(|panic| {
+        counter!("collector_batch_panicked_total").increment(1);
         let said =
             panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Refusal {

@@ -1,9 +1,7 @@
 //! One delivery on its way through ingest.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use metrics::counter;
 use tokio::sync::oneshot;
 use wire::batch::{Digest, Sealed};
 use wire::frame::RejectReason;
@@ -45,7 +43,7 @@ impl Parcel {
             Item::Tombstone { digest, .. } => Content::Tombstone(digest),
             Item::Batch { first_seq, n_events, sealed } => {
                 let claim = Claim { stream, first_seq, n_events, received };
-                match guarded(|| admit(&claim, &sealed)) {
+                match admit(&claim, &sealed) {
                     Ok(admitted) => Content::Batch(sealed, Box::new(admitted)),
                     Err(refusal) => Content::Refused(sealed, refusal),
                 }
@@ -88,29 +86,5 @@ impl Parcel {
             }
             Content::Tombstone(_) => 0,
         }
-    }
-}
-
-/// Reads a batch. What it makes this program panic over is refused like any other that cannot be read: its bytes are
-/// kept, and its neighbours are stored.
-fn guarded(read: impl FnOnce() -> Result<Admitted, Refusal>) -> Result<Admitted, Refusal> {
-    // What is read is only looked at, so there is nothing that could be left half done.
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        counter!("collector_batch_panicked_total").increment(1);
-        let said = "reading it made the collector panic, which is a defect of this version".to_owned();
-        Err(Refusal { reason: RejectReason::Payload, said })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::panic, reason = "what is tested")]
-    fn a_batch_that_makes_reading_panic_is_refused() {
-        let refused = guarded(|| panic!("a defect")).expect_err("it cannot be read");
-        assert_eq!(refused.reason, RejectReason::Payload);
-        assert!(refused.said.contains("panic"), "{}", refused.said);
     }
 }
