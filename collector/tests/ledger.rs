@@ -24,21 +24,24 @@ use wire::id::{BootId, Epoch, Lane, StreamId};
 use wire::ledger::Ledger;
 use wire::time::{BootTime, Clock};
 
-const EPOCH: Epoch = Epoch::new(Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001));
+/// Each host has an epoch of its own, as epochs are random.
+fn epoch_of(n: u64) -> Epoch {
+    Epoch::new(Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0000 | u128::from(n)))
+}
 
 fn of(n: u64) -> StreamId {
-    StreamId { host: host_id(n), epoch: EPOCH, lane: Lane::Bulk }
+    StreamId { host: host_id(n), epoch: epoch_of(n), lane: Lane::Bulk }
 }
 
 /// A batch of 10 events from `first_seq` on, with this ledger.
-fn batch(first_seq: u64, ledger: Ledger) -> Item {
+fn batch(n: u64, first_seq: u64, ledger: Ledger) -> Item {
     let mut builder = Builder::new();
     for n in 0..10 {
         let row = Row::default().with(Field::FilePath, "/etc/passwd");
         builder.push(&Event { time: BootTime::from_ns(1_000 + n), kind: Kind::FILE_OPEN, row }, None);
     }
     let sealed: Sealed = builder.seal(Boundary {
-        epoch: EPOCH,
+        epoch: epoch_of(n),
         lane: Lane::Bulk,
         first_seq,
         boot: BootId::new(Uuid::from_u128(1)),
@@ -90,12 +93,12 @@ async fn a_residue_is_found_once_where_it_appears_and_everyone_sees_it() {
             dropped: 1,
         };
         // Some alone in their commit, some together.
-        let first = ingest.send(of(1), batch(first_seq, ledger)).await;
+        let first = ingest.send(of(1), batch(1, first_seq, ledger)).await;
         let outcome = first.await.unwrap();
         assert!(matches!(outcome, Outcome::Stored { .. }), "{outcome:?}");
     }
     let honest = Ledger { generated: 10, ..Ledger::default() };
-    ingest.send(of(2), batch(0, honest)).await.await.unwrap();
+    ingest.send(of(2), batch(2, 0, honest)).await.await.unwrap();
 
     let found = get(&api, &viewer, "/api/v1/findings").await["findings"].as_array().unwrap().clone();
     let mut ranges: Vec<_> = found
@@ -143,7 +146,7 @@ async fn a_host_that_makes_up_residues_and_counters_harms_nobody() {
     for n in 0..n_batches {
         // Another residue each time, and numbers that no sum holds.
         let ledger = Ledger { generated: u64::MAX - n, merged: 0, lost: n << 40, dropped: u64::MAX / 2 };
-        let answer = ingest.send(of(1), batch(n * 10, ledger)).await;
+        let answer = ingest.send(of(1), batch(1, n * 10, ledger)).await;
         assert!(matches!(answer.await.unwrap(), Outcome::Stored { .. }));
     }
     let others = "select n from finding where about = 'others'";
@@ -159,7 +162,7 @@ async fn counters_that_were_changed_in_the_store_are_found() {
     let db = scratch::database().await;
     let ingest = Ingest::start(&db.pool, wall_clock);
     let ledger = Ledger { generated: 10, ..Ledger::default() };
-    ingest.send(of(1), batch(0, ledger)).await.await.unwrap();
+    ingest.send(of(1), batch(1, 0, ledger)).await.await.unwrap();
     let limits = retention::Limits { age: std::time::Duration::from_secs(7 * 86_400), max_bytes: None };
     let config = retention::Config { pool: db.pool.clone(), limits };
     let now = Stamp::floor(wall_clock());

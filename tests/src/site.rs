@@ -9,6 +9,7 @@
 pub mod disk;
 pub mod host;
 pub mod line;
+pub mod pace;
 pub mod program;
 pub mod relay;
 pub mod server;

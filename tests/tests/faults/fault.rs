@@ -1,7 +1,5 @@
 //! What may go wrong at a site. Each fault begins, lasts a while, and is mended; then nothing must be missing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tests::site::Site;
@@ -95,20 +93,4 @@ pub(crate) const ALL: &[Fault] = &[
 /// The fault of this name.
 pub(crate) fn named(name: &str) -> Fault {
     *ALL.iter().find(|fault| fault.name == name).unwrap_or_else(|| panic!("there is no fault {name}"))
-}
-
-/// Does something again and again in a thread of its own, until it is mended.
-fn again_and_again(every: Duration, mut what: impl FnMut() + Send + 'static) -> impl FnOnce() {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    let thread = std::thread::spawn(move || {
-        while !seen.load(Ordering::Relaxed) {
-            what();
-            std::thread::sleep(every);
-        }
-    });
-    move || {
-        stop.store(true, Ordering::Relaxed);
-        thread.join().expect("a fault's thread ends well");
-    }
 }

@@ -15,6 +15,7 @@ use rand::seq::IndexedRandom as _;
 
 use fault::{Fault, Leaves};
 use tests::site::Site;
+use tests::site::pace::lasts;
 
 const N_HOSTS: usize = 4;
 /// Those that every run of the tests plays.
@@ -63,14 +64,14 @@ fn play(site: &mut Site, faults: &[Fault]) -> Option<String> {
     let leaves = faults.iter().map(|fault| fault.leaves).max().unwrap_or(Leaves::Nothing);
     let played = (|| {
         site.begin_round()?;
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        lasts(std::time::Duration::from_secs(1));
         let mut mends = Vec::new();
         for fault in faults {
             mends.push((fault.begin)(site)?);
         }
         let began = Instant::now();
         let lasts = faults.iter().map(|fault| fault.lasts).max().unwrap_or_default();
-        std::thread::sleep(lasts.saturating_sub(began.elapsed()));
+        lasts(lasts.saturating_sub(began.elapsed()));
         // In the order in which they began: a database is there before what was killed beside it.
         for mend in mends {
             mend(site)?;

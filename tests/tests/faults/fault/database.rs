@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Mend, again_and_again};
+use super::Mend;
 use tests::site::Site;
+use tests::site::pace::{again_and_again, lasts};
+use tests::wait::poll;
 
 /// Starts the server if it does not run; one that found no room may need some tries.
 fn up(site: &mut Site) -> anyhow::Result<()> {
-    for _ in 0..20 {
-        if site.server.is_running() && site.server.sql("select 1").is_ok() {
-            return Ok(());
+    let is_up = || {
+        if !site.server.is_running() {
+            drop(site.server.start());
         }
-        drop(site.server.start());
-        std::thread::sleep(Duration::from_millis(200));
+        site.server.sql("select 1").ok()
+    };
+    if poll(Duration::from_secs(20), is_up).is_some() {
+        return Ok(());
     }
     anyhow::bail!("the database does not come up again: {}", site.server.log())
 }
@@ -50,10 +54,10 @@ pub(super) fn freeze(site: &mut Site) -> anyhow::Result<Mend> {
 pub(super) fn fail_over(site: &mut Site) -> anyhow::Result<Mend> {
     let folder = site.next_server();
     let standby = site.server.standby(&folder)?;
-    std::thread::sleep(Duration::from_secs(1));
+    lasts(Duration::from_secs(1));
     site.server.crash();
     let dead = std::mem::replace(&mut site.server, standby);
-    std::thread::sleep(Duration::from_secs(1));
+    lasts(Duration::from_secs(1));
     Ok(Box::new(move |site| {
         site.server.promote()?;
         site.line.lead_to(site.server.socket());

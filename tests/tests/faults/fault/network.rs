@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Mend, again_and_again};
+use super::Mend;
 use tests::site::Site;
+use tests::site::pace::again_and_again;
 use tests::site::relay::Weather;
 
 const BAD: f64 = 0.2;

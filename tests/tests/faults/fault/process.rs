@@ -5,8 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rand::Rng as _;
 
-use super::{Mend, again_and_again};
+use super::Mend;
 use tests::site::host::Host;
+use tests::site::pace::{again_and_again, lasts};
 use tests::site::{Collector, Site};
 
 /// Some of the hosts, at least one.
@@ -135,7 +136,7 @@ pub(super) fn reboot_hosts(site: &mut Site) -> anyhow::Result<Mend> {
 /// The same when nobody has answered for some seconds: then batches are on disk, and only the last of them are lost.
 pub(super) fn reboot_in_an_outage(site: &mut Site) -> anyhow::Result<Mend> {
     let away = kill_collectors(site)?;
-    std::thread::sleep(Duration::from_secs(10));
+    lasts(Duration::from_secs(10));
     let up = reboot_hosts(site)?;
     Ok(Box::new(move |site| {
         away(site)?;
