@@ -54,11 +54,19 @@ __noinline int subject__known(u32 scratch_slot, u32 slot)
 	return any ? SUBJECT_ACCEPTS : SUBJECT_REFUSES;
 }
 
-/* The file that the current process runs; 0: none. Likewise. */
-__noinline u64 subject__executable(void)
+/*
+ * The file that the current process runs; NULL: none. Where the stack is tight a function of its own too; a pointer that may
+ * be loaded cannot be returned by one.
+ */
+#ifdef HAVE_LOOP
+#define subject__executable() compat__read(compat__current(), mm, exe_file)
+#else
+__noinline u64 subject__executable_at(void)
 {
 	return (u64)compat__read(compat__current(), mm, exe_file);
 }
+#define subject__executable() ((void *)subject__executable_at())
+#endif
 
 /* Finds it out, and remembers it; whether any row is left. */
 __noinline int subject__learn(u32 scratch_slot, u32 slot)
@@ -71,7 +79,7 @@ __noinline int subject__learn(u32 scratch_slot, u32 slot)
 		return true;
 	for (u32 i = 0; i < MATCH_WORDS; i++)
 		s->subject.rows[i] = s->match.rows[i];
-	subject__work_out(s, scratch_slot, header, slot, (void *)subject__executable());
+	subject__work_out(s, scratch_slot, header, slot, subject__executable());
 	for (u32 i = 0; i < MATCH_WORDS; i++) {
 		u64 before = s->subject.rows[i];
 

@@ -70,8 +70,8 @@ fn play(site: &mut Site, faults: &[Fault]) -> Option<String> {
             mends.push((fault.begin)(site)?);
         }
         let began = Instant::now();
-        let lasts = faults.iter().map(|fault| fault.lasts).max().unwrap_or_default();
-        lasts(lasts.saturating_sub(began.elapsed()));
+        let how_long = faults.iter().map(|fault| fault.lasts).max().unwrap_or_default();
+        lasts(how_long.saturating_sub(began.elapsed()));
         // In the order in which they began: a database is there before what was killed beside it.
         for mend in mends {
             mend(site)?;
