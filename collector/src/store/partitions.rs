@@ -117,7 +117,8 @@ pub(super) const STATEMENTS: &[Statement] =
 const LIST: Statement = maintenance(
     "partition.list",
     "select c.relname::text as name,
-            pg_total_relation_size(c.oid) as n_bytes
+            -- Null: it is being dropped.
+            coalesce(pg_total_relation_size(c.oid), 0) as n_bytes
        from pg_inherits i join pg_class c on c.oid = i.inhrelid
       where i.inhparent = $1::text::regclass
       order by c.relname",
