@@ -156,7 +156,12 @@ fn open(config: &ProbeConfig) -> Probe {
     let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap();
     let has = |sight: &&Sight| sight.ways.iter().any(|way| way.hooks.iter().all(|hook| hook.is_in(&btf)));
     let missing: Vec<_> = probe.missing().filter(has).map(|sight| sight.name).collect();
-    assert!(missing.is_empty(), "not attached: {missing:?}; see vedette-sensor check");
+    if !missing.is_empty() {
+        // Nobody else removes what was attached.
+        drop(probe);
+        drop(Probe::unload_named(&config.name));
+        panic!("not attached: {missing:?}; see vedette-sensor check");
+    }
     probe
 }
 
