@@ -13,6 +13,7 @@ use super::error::ErrorBody;
 use super::extract::{Json as JsonBody, Path};
 use super::{ApiError, State, restored};
 use crate::account::Account;
+use crate::search::Fleet;
 use crate::store::accounts::{self, Totals};
 use crate::store::hosts::{self, HostRecord};
 use crate::store::streams::{self, Record};
@@ -67,9 +68,11 @@ pub(super) async fn show(
     AxumState(state): AxumState<State>,
     Path(name): Path<String>,
 ) -> Result<JsonBody<Json>, ApiError> {
-    let fleet = state.search.fleet().await?;
+    // Not the fleet that searches go by, which is some seconds old: a host that has just come is shown.
+    let all = hosts::all(&state.pool).await?;
+    let fleet = Fleet::new(all.iter().map(|host| (host.id, host.name.clone(), host.tags.clone())));
     let id = fleet.resolve(&name)?;
-    let record = hosts::all(&state.pool).await?.into_iter().find(|record| record.id == id);
+    let record = all.into_iter().find(|record| record.id == id);
     let record = record.ok_or_else(|| ApiError::not_found(format!("host {id} not found")))?;
     let mut conn = state.pool.acquire().await.map_err(StoreError::from)?;
     let streams = streams::of_host(&mut conn, id, MAX_STREAMS).await?;

@@ -45,6 +45,7 @@ fn a_host_at_a_thousand_times_its_rate_is_shed_and_counted() {
         .unwrap();
         // Room for about as much as it makes between two acknowledgements.
         greedy.set("spool_bytes", json!(96 << 10)).unwrap();
+        greedy.set("disk_bytes", json!(64 << 10)).unwrap();
         greedy.order("1").unwrap();
         greedy.program.start().unwrap();
         let began = std::time::Instant::now();
