@@ -21,7 +21,7 @@ use crate::identities::{enrol, papers_of, tls};
 const N_HOSTS: usize = 2;
 /// What threads keep for the next batch (each has a decompressor, and pages that are only partly in use), and what the
 /// healthy hosts may move.
-const SLACK_KIB: u64 = 20 << 10;
+const SLACK_KIB: u64 = 64 << 10;
 /// Within this, whatever was spent on a hostile node is given back.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// The least that the healthy hosts have stored while somebody misbehaves, events.

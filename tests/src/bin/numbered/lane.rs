@@ -74,6 +74,11 @@ impl Made {
         }
     }
 
+    /// How many events wait to be sealed.
+    pub(crate) fn n_waiting(&self) -> u32 {
+        self.builder.n_events()
+    }
+
     /// Seals what waits; `None` when nothing does.
     pub(crate) fn seal(&mut self, epoch: Epoch, boot: Uuid, clock: Clock) -> Option<Sealed> {
         let n_events = self.builder.n_events();

@@ -44,6 +44,8 @@ use setup::{Orders, Setup};
 const TICK: Duration = Duration::from_millis(20);
 /// How long they wait to be sealed.
 const SEAL_EVERY: Duration = Duration::from_millis(200);
+/// How many may wait.
+const SEAL_AT: u32 = 500;
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from).context("which folder?")?;
@@ -159,7 +161,8 @@ impl Maker {
                 lane.make(self.round, Reading::now()?.boot);
             }
         }
-        if self.sealed.elapsed() >= SEAL_EVERY || matches!(orders, Orders::Pause(_)) {
+        let is_full = self.lanes.iter().any(|lane| lane.n_waiting() >= SEAL_AT);
+        if is_full || self.sealed.elapsed() >= SEAL_EVERY || matches!(orders, Orders::Pause(_)) {
             self.seal()?;
         }
         self.orders = orders;
