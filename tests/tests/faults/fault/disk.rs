@@ -10,7 +10,7 @@ use tests::site::Site;
 /// No collector is there, and hosts have room for a few seconds' events only.
 pub(super) fn full_spool(site: &mut Site) -> anyhow::Result<Mend> {
     let away = process::kill_collectors(site)?;
-    set_room(site, 200 << 10)?;
+    set_room(site, 24 << 10)?;
     Ok(Box::new(move |site| {
         away(site)?;
         set_room(site, 64 << 20)
