@@ -5,6 +5,7 @@ use sqlx::postgres::PgConnection;
 use wire::id::{EventId, StreamId};
 
 use super::statements::{Statement, insert, routed};
+use super::streams::keyed_at;
 use super::{Stamp, StoreError};
 
 /// Why they are not there.
@@ -87,7 +88,7 @@ pub async fn add(
 /// # Errors
 /// When the database fails.
 pub async fn filled(conn: &mut PgConnection, at: EventId) -> Result<(), StoreError> {
-    keyed(FILLED, at).execute(conn).await?;
+    keyed_at(FILLED, at).execute(conn).await?;
     Ok(())
 }
 
@@ -96,19 +97,6 @@ pub async fn filled(conn: &mut PgConnection, at: EventId) -> Result<(), StoreErr
 /// # Errors
 /// When the database fails.
 pub async fn shed_from(conn: &mut PgConnection, from: EventId) -> Result<u64, StoreError> {
-    let n: i64 = keyed(SHED_FROM, from).fetch_one(conn).await?.try_get(0)?;
+    let n: i64 = keyed_at(SHED_FROM, from).fetch_one(conn).await?.try_get(0)?;
     Ok(n.unsigned_abs())
-}
-
-fn keyed(
-    statement: Statement,
-    at: EventId,
-) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
-    let stream = at.stream;
-    sqlx::query(statement.sql)
-        .bind(stream.host.bucket())
-        .bind(stream.host.uuid())
-        .bind(stream.epoch.uuid())
-        .bind(stream.lane as i16)
-        .bind(at.seq.cast_signed())
 }

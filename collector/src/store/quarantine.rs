@@ -6,6 +6,7 @@ use wire::batch::Sealed;
 use wire::id::{EventId, HostId, StreamId};
 
 use super::statements::{Statement, fan_out, routed};
+use super::streams::keyed_at;
 use super::{Stamp, StoreError};
 
 /// How many batches of one host are kept with their bytes; of later ones only the reason.
@@ -167,7 +168,7 @@ pub async fn take(
     conn: &mut PgConnection,
     at: EventId,
 ) -> Result<Option<(Record, Option<Sealed>)>, StoreError> {
-    let Some(row) = keyed(TAKE, at).fetch_optional(conn).await? else { return Ok(None) };
+    let Some(row) = keyed_at(TAKE, at).fetch_optional(conn).await? else { return Ok(None) };
     let (header, payload): (Option<Vec<u8>>, Option<Vec<u8>>) =
         (row.try_get("header")?, row.try_get("payload")?);
     let sealed = header
@@ -181,7 +182,7 @@ pub async fn take(
 /// # Errors
 /// When the database fails.
 pub async fn remove(conn: &mut PgConnection, at: EventId) -> Result<(), StoreError> {
-    keyed(REMOVE, at).execute(conn).await?;
+    keyed_at(REMOVE, at).execute(conn).await?;
     Ok(())
 }
 
@@ -190,21 +191,8 @@ pub async fn remove(conn: &mut PgConnection, at: EventId) -> Result<(), StoreErr
 /// # Errors
 /// When the database fails.
 pub async fn failed(conn: &mut PgConnection, at: EventId, reason: &str) -> Result<(), StoreError> {
-    keyed(FAILED, at).bind(reason.replace('\0', "\\x00")).execute(conn).await?;
+    keyed_at(FAILED, at).bind(reason.replace('\0', "\\x00")).execute(conn).await?;
     Ok(())
-}
-
-fn keyed(
-    statement: Statement,
-    at: EventId,
-) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
-    let stream = at.stream;
-    sqlx::query(statement.sql)
-        .bind(stream.host.bucket())
-        .bind(stream.host.uuid())
-        .bind(stream.epoch.uuid())
-        .bind(stream.lane as i16)
-        .bind(at.seq.cast_signed())
 }
 
 fn record(row: &PgRow) -> Result<Record, StoreError> {

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
 use wire::batch::Digest;
-use wire::id::{BootId, Epoch, HostId, Lane, StreamId};
+use wire::id::{BootId, Epoch, EventId, HostId, Lane, StreamId};
 use wire::ledger::Ledger;
 
 use super::statements::{Statement, fan_out, insert, routed};
@@ -332,6 +332,14 @@ pub(super) fn keyed(
         .bind(stream.host.uuid())
         .bind(stream.epoch.uuid())
         .bind(stream.lane as i16)
+}
+
+/// A statement about what begins at an event: its stream's key, then its number.
+pub(super) fn keyed_at(
+    statement: Statement,
+    at: EventId,
+) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    keyed(statement, at.stream).bind(at.seq.cast_signed())
 }
 
 impl Record {
