@@ -9,6 +9,7 @@
 //! | [`load`] | many execs, and what became of them |
 //! | [`loops`] | deeds that are repeated while somebody measures |
 //! | [`pairs`] | what measurements in pairs say |
+//! | [`papers`] | certificates of hosts without sensors, and TLS with them |
 //! | [`watcher`] | a sensor that is started and stopped as a measurement wants it |
 //! | [`bpftrace`] | bpftrace at work, to compare with |
 //! | [`usage`] | what running processes have used |
@@ -23,6 +24,7 @@ pub mod load;
 pub mod lone;
 pub mod loops;
 pub mod pairs;
+pub mod papers;
 pub mod site;
 pub mod skip;
 pub mod stack;

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use sqlx::PgPool;
+use tests::papers::{Papers, certify};
 use tests::stack::{free_port, program};
 use tests::wait::until;
 use time::OffsetDateTime;
-use vedette_collector::ca::{Authority, HostKey};
+use vedette_collector::ca::Authority;
 use vedette_collector::postgres::scratch::Server;
 use vedette_collector::store::Stamp;
 use vedette_collector::store::hosts::{self, NewHost};
@@ -30,12 +29,6 @@ pub(crate) struct Collector {
     pub(crate) metrics: SocketAddr,
     url: String,
     pub(crate) pool: PgPool,
-}
-
-/// A host's certificate and key.
-pub(crate) struct Papers {
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 impl Collector {
@@ -89,10 +82,7 @@ impl Collector {
         let mut tx = self.pool.begin().await.unwrap();
         let mut all = Vec::new();
         for id in ids {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-            let request = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
-            let request = HostKey::from_request(&request).unwrap();
-            let certificate = self.authority.certify_host(id, &request, now).unwrap();
+            let certified = certify(&self.authority, id, now);
             let stamp = |at: OffsetDateTime| Stamp::from_unix_us(at.unix_timestamp() * 1_000_000);
             let facts = HostFacts {
                 name: format!("bench-{id}"),
@@ -105,15 +95,12 @@ impl Collector {
                 id,
                 facts: &facts,
                 tags: &[],
-                serial: certificate.serial,
-                certified_until: stamp(certificate.not_after),
+                serial: certified.serial,
+                certified_until: stamp(certified.not_after),
                 now: stamp(now),
             };
             hosts::enroll(&mut *tx, host).await.unwrap();
-            all.push(Papers {
-                chain: vec![CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap()],
-                key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-            });
+            all.push(certified.papers);
         }
         tx.commit().await.unwrap();
         all

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use tests::papers::Papers;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -20,7 +21,7 @@ use wire::id::{BootId, Lane};
 use wire::time::BootTime;
 
 use crate::batches::Load;
-use crate::collector::{Collector, Papers};
+use crate::collector::Collector;
 
 /// Handshakes under way at a time: a fleet whose collector was started again comes back spread out, too.
 const HANDSHAKES: usize = 32;

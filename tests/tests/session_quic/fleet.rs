@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
+pub(crate) use tests::papers::{Papers, client_tls, papers_of};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
-use vedette_collector::ca::{Authority, HostKey, host_of};
+use vedette_collector::ca::{Authority, host_of};
 use vedette_collector::listener::{Listener, ListenerConfig, ListenerLimits, Refusal, Sessions};
 use vedette_sensor::outbox::{Outbox, OutboxConfig};
 use vedette_sensor::uplink::{self, About, Link, UplinkConfig};
@@ -23,12 +21,6 @@ use wire::frame::sensor::Facts;
 use wire::id::{BootId, HostId};
 
 use crate::store::Store;
-
-/// A certificate and its key.
-pub(crate) struct Papers {
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    pub(crate) key: PrivateKeyDer<'static>,
-}
 
 pub(crate) struct Fleet {
     pub(crate) authority: Authority,
@@ -125,32 +117,6 @@ pub(crate) fn quick() -> ListenerLimits {
     limits.session.heartbeat = Duration::from_millis(200);
     limits.session.first_frame = Duration::from_millis(500);
     limits
-}
-
-pub(crate) fn papers_of(authority: &Authority, host: HostId, now: OffsetDateTime) -> Papers {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let request = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
-    let certificate = authority.certify_host(host, &HostKey::from_request(&request).unwrap(), now).unwrap();
-    Papers {
-        chain: vec![CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap()],
-        key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-    }
-}
-
-pub(crate) fn client_tls(authority: &Authority, papers: Option<Papers>) -> Arc<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(authority.certificate().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match papers {
-        Some(papers) => builder.with_client_auth_cert(papers.chain, papers.key).unwrap(),
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![wire::frame::ALPN.to_vec()];
-    Arc::new(config)
 }
 
 /// A bare QUIC connection, for what a sensor would not do.

@@ -3,19 +3,18 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sqlx::PgPool;
 use tempfile::TempDir;
+use tests::papers::{certify, client_tls};
 use tests::stack::{free_port, program, vedette};
 use tests::wait::until;
 use time::OffsetDateTime;
-use vedette_collector::ca::{Authority, HostKey};
+use vedette_collector::ca::Authority;
 use vedette_collector::postgres::scratch::Server;
 use vedette_collector::store::hosts::{self, NewHost};
 use vedette_collector::store::leases::{self, Task};
@@ -103,12 +102,9 @@ impl Site {
     }
 
     /// Enrols a host and gives it TLS settings with its certificate.
-    pub(crate) async fn enroll(&self, id: HostId) -> rustls::ClientConfig {
+    pub(crate) async fn enroll(&self, id: HostId) -> Arc<rustls::ClientConfig> {
         let now = OffsetDateTime::now_utc();
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let request = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
-        let request = HostKey::from_request(&request).unwrap();
-        let certificate = self.authority.certify_host(id, &request, now).unwrap();
+        let certified = certify(&self.authority, id, now);
         let stamp = |at: OffsetDateTime| Stamp::from_unix_us(at.unix_timestamp() * 1_000_000);
         let facts = HostFacts {
             name: format!("host-{}", id.uuid().as_u128() & 0xff),
@@ -121,23 +117,12 @@ impl Site {
             id,
             facts: &facts,
             tags: &[],
-            serial: certificate.serial,
-            certified_until: stamp(certificate.not_after),
+            serial: certified.serial,
+            certified_until: stamp(certified.not_after),
             now: stamp(now),
         };
         hosts::enroll(&self.pool, host).await.unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.authority.certificate().clone()).unwrap();
-        let chain = vec![CertificateDer::from_pem_slice(certificate.pem.as_bytes()).unwrap()];
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-            .unwrap();
-        config.alpn_protocols = vec![wire::frame::ALPN.to_vec()];
-        config
+        client_tls(&self.authority, Some(certified.papers))
     }
 }
 

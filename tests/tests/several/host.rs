@@ -42,7 +42,7 @@ pub(crate) struct Host {
 impl Host {
     /// Enrolled, and not connected.
     pub(crate) async fn new(site: &Site, id: HostId) -> Self {
-        let tls = watch::Sender::new(Arc::new(site.enroll(id).await));
+        let tls = watch::Sender::new(site.enroll(id).await);
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let config = OutboxConfig { dir: dir.path().join("spool"), max_bytes: 1 << 30, disk: None };
         let outbox = Arc::new(Outbox::open(&config).unwrap());
