@@ -77,6 +77,11 @@ impl Bench {
         probe.drain(usize::MAX, |bytes| self.seen.push(bytes.to_vec()));
     }
 
+    /// Leaves out what was seen so far.
+    pub(crate) fn forget(&mut self) {
+        self.seen.clear();
+    }
+
     /// Writes what was seen to the folder VEDETTE_RECORDS, if it is set: what a fuzzer begins with.
     fn keep_records(&self) {
         let Some(folder) = std::env::var_os("VEDETTE_RECORDS").map(PathBuf::from) else { return };
