@@ -17,6 +17,7 @@ mod admit;
 mod connection;
 mod delivery;
 mod entry;
+mod intake;
 mod limits;
 pub(crate) mod noise;
 mod pace;
@@ -26,6 +27,7 @@ mod sessions;
 mod transport;
 
 pub use delivery::{Delivery, Finding, HostIdentity, HostReport, Item, LookupError, Outcome, Sink, Streams};
+pub use intake::{Arrivals, Intake, intake};
 pub use limits::ListenerLimits;
 pub use sessions::{Connected, Sessions};
 

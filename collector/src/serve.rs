@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::enrolment::limits::Limits;
 use crate::ingest::Watermarks;
 use crate::listener::{
-    Identify, Listener, ListenerConfig, ListenerError, ListenerLimits, Refusal, Sessions, Sink,
+    Identify, Listener, ListenerConfig, ListenerError, ListenerLimits, Refusal, Sessions, Sink, intake,
 };
 use crate::postgres::{PostgresError, Private};
 use crate::presence::Tails;
@@ -43,7 +43,7 @@ use parts::{Parts, named, named_io};
 
 /// The most connections to the database: ingest, merging and readers together.
 const MAX_CONNECTIONS: u32 = 16;
-/// How many batches wait for ingest at most; what sensors may have in flight is bounded by credit.
+/// How many batches wait for ingest at most, of what happens now and of what comes after an outage; what sensors may have in flight is bounded by credit.
 const MAX_DELIVERIES: usize = 4096;
 /// How many reports of sessions wait at most.
 const MAX_REPORTS: usize = 1024;
@@ -210,7 +210,7 @@ impl Whole<'_> {
     fn start(self) -> Parts {
         let pool = self.pool;
         let mut parts = Parts::default();
-        let (deliveries, to_store) = mpsc::channel(MAX_DELIVERIES);
+        let (deliveries, to_store) = intake(MAX_DELIVERIES);
         let (reports, to_write) = mpsc::channel(MAX_REPORTS);
         let (committed, _) = broadcast::channel(ingest::COMMITTED_CAPACITY);
         // Not the id kept in the home: a copied home must not share leases.

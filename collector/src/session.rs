@@ -74,6 +74,10 @@ pub struct Session {
     /// What each data stream carries; `Err` until its first frame, with the deadline for that.
     wires: HashMap<u64, Result<Key, Instant>>,
     deliveries: HashMap<u64, Sent>,
+    /// The newest epoch that a data stream carried. Epochs are made in order ([RFC 9562], version 7).
+    ///
+    /// [RFC 9562]: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+    newest: Option<Epoch>,
     last_delivery: u64,
     ration: Ration,
     n_rejected: u32,
@@ -109,6 +113,7 @@ impl Session {
             wires: HashMap::new(),
             deliveries: HashMap::new(),
             last_delivery: 0,
+            newest: None,
             ration: Ration::new(limits.window),
             n_rejected: 0,
             is_looking_up: false,

@@ -206,12 +206,31 @@ impl Session {
         if self.phase != Phase::Live {
             return None;
         }
-        let has_credit = self.used.bytes < self.credit.bytes && self.used.batches < self.credit.batches;
+        let left = Credit {
+            bytes: self.credit.bytes.saturating_sub(self.used.bytes),
+            batches: self.credit.batches.saturating_sub(self.used.batches),
+        };
+        let has_credit = left.bytes > 0 && left.batches > 0;
         let want = |key: &StreamKey| {
-            let seq = self.streams.get(key)?.wants(has_credit)?;
+            let stream = self.streams.get(key)?;
+            let is_behind = stream.is_behind() || self.live.is_some_and(|live| live != key.epoch);
+            let may = has_credit && (!is_behind || self.leaves_some(left));
+            let seq = stream.wants(may)?;
             Some(Want { stream: *key, seq })
         };
         self.order.iter().find_map(want)
+    }
+
+    /// Whether more than a quarter of what may be in flight is left. What an outage left behind takes no more than the rest,
+    /// so that what happens now need not wait until the store has answered it.
+    fn leaves_some(&self, left: Credit) -> bool {
+        let in_flight =
+            self.streams.values().map(Stream::in_flight).fold(Credit::default(), |all, one| Credit {
+                bytes: all.bytes.saturating_add(one.bytes),
+                batches: all.batches.saturating_add(one.batches),
+            });
+        let more = |left: u64, in_flight: u64| left.saturating_mul(3) > in_flight;
+        more(left.bytes, in_flight.bytes) && more(left.batches, in_flight.batches)
     }
 
     /// Takes the parcel that was wanted; `None` if the outbox has none there.

@@ -31,7 +31,7 @@ use crate::clock::Reading;
 use crate::outbox::Outbox;
 use crate::session::{Attempt, Now, Reconnect};
 
-/// An outage of this length that left more than [`BACKLOG_BYTES`] asks for a new epoch.
+/// An outage of this length, from the last that was heard of a collector, that left more than [`BACKLOG_BYTES`] asks for a new epoch.
 const OUTAGE: Duration = Duration::from_secs(5);
 const BACKLOG_BYTES: u64 = 256 << 10;
 
@@ -110,9 +110,7 @@ pub async fn run(config: UplinkConfig, outbox: Arc<Outbox>, link: Arc<Link>, shu
                 // The close has to leave before the socket does.
                 drop(tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await);
                 counter!("sensor_session_ended_total", "code" => end.code.name()).increment(1);
-                if end.was_live {
-                    out_since = now().boot;
-                }
+                out_since = end.heard.unwrap_or(out_since);
                 if end.is_renewal {
                     again = Some(Attempt { pause: Duration::ZERO, ..attempt });
                     continue;
@@ -190,6 +188,7 @@ fn now() -> Now {
 struct End {
     code: Code,
     reason: String,
-    was_live: bool,
+    /// When something was last heard of the collector, if it had welcomed us.
+    heard: Option<BootTime>,
     is_renewal: bool,
 }

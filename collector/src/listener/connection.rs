@@ -43,7 +43,9 @@ struct Driver<'a> {
     session: Session,
     host_name: Arc<str>,
     registration: Option<Registration<'a>>,
-    queue: VecDeque<Delivery>,
+    /// What happens now, and what is behind.
+    live: VecDeque<Delivery>,
+    behind: VecDeque<Delivery>,
     /// What is to be told of this host: it waits here, so that the session goes on while nobody takes it.
     reports: VecDeque<HostReport>,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -73,7 +75,8 @@ pub(super) async fn drive(shared: &Shared, connection: Connection, identity: Hos
         session: Session::new(Instant::now(), limits, shared.collector, expires_in),
         host_name: Arc::from(""),
         registration: None,
-        queue: VecDeque::new(),
+        live: VecDeque::new(),
+        behind: VecDeque::new(),
         reports: VecDeque::new(),
         answers: FuturesUnordered::new(),
         look_up: None,
@@ -142,8 +145,14 @@ impl Driver<'_> {
                 Some((delivery, outcome)) = self.answers.next(), if !self.answers.is_empty() => {
                     self.session.handle_outcome(now(), delivery, outcome.ok());
                 }
-                permit = self.shared.sink.deliveries.reserve(), if !self.queue.is_empty() => {
-                    match (permit, self.queue.pop_front()) {
+                permit = self.shared.sink.deliveries.of(false).reserve(), if !self.live.is_empty() => {
+                    match (permit, self.live.pop_front()) {
+                        (Ok(permit), Some(delivery)) => permit.send(delivery),
+                        _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
+                    }
+                }
+                permit = self.shared.sink.deliveries.of(true).reserve(), if !self.behind.is_empty() => {
+                    match (permit, self.behind.pop_front()) {
                         (Ok(permit), Some(delivery)) => permit.send(delivery),
                         _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
                     }
@@ -190,13 +199,23 @@ impl Driver<'_> {
                     let shared = self.shared;
                     self.look_up = Some(shared.sink.streams.watermarks(self.identity.host, keys));
                 }
-                Output::Deliver { delivery, key: (epoch, lane), received_at, item } => {
+                Output::Deliver { delivery, key: (epoch, lane), received_at, is_behind, item } => {
                     counter!("collector_batch_received_total").increment(1);
                     counter!("collector_batch_received_bytes_total").increment(item.n_bytes());
                     let (reply, answer) = oneshot::channel();
                     self.answers.push(async move { (delivery, answer.await) }.boxed());
                     let (host, host_name) = (self.identity, self.host_name.clone());
-                    self.queue.push_back(Delivery { host, host_name, received_at, epoch, lane, item, reply });
+                    let queue = if is_behind { &mut self.behind } else { &mut self.live };
+                    queue.push_back(Delivery {
+                        host,
+                        host_name,
+                        received_at,
+                        is_behind,
+                        epoch,
+                        lane,
+                        item,
+                        reply,
+                    });
                 }
                 Output::Connected(hello) => self.connected(hello)?,
                 Output::Heartbeat(facts) => {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Intake;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use wire::authority::AuthorityId;
@@ -26,6 +27,8 @@ pub struct Delivery {
     pub host_name: Arc<str>,
     /// When its last byte came.
     pub received_at: WallTime,
+    /// Whether it was sealed before the session, or its host has begun a newer epoch: what happens now comes first.
+    pub is_behind: bool,
     /// The run of numbering.
     pub epoch: Epoch,
     /// The lane.
@@ -239,8 +242,8 @@ pub struct LookupError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// Where the listener puts what it receives.
 #[derive(Clone)]
 pub struct Sink {
-    /// Batches and tombstones. Bounded: when it is full, sessions wait, and with them their credit.
-    pub deliveries: mpsc::Sender<Delivery>,
+    /// Batches and tombstones.
+    pub deliveries: Intake,
     /// Facts for the host table. When it is full, heartbeats are dropped; the rest waits.
     pub reports: mpsc::Sender<HostReport>,
     /// How far streams are stored.

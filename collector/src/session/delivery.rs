@@ -109,6 +109,7 @@ impl Session {
 
     fn opened(&mut self, wire: u64, open: Open) {
         let key = (open.epoch, open.lane);
+        self.newest = self.newest.max(Some(open.epoch));
         self.wires.insert(wire, Ok(key));
         let stream = self.streams.entry(key).or_default();
         if let Some(told) = stream.skips(wire, open.from) {
@@ -139,6 +140,7 @@ impl Session {
             return self.close(Code::OUT_OF_ORDER, "a batch that does not follow the one before");
         }
         stream.next = item.end();
+        let is_behind = stream.is_behind(first_seq, self.newest.is_some_and(|newest| key.0 < newest));
         stream.outstanding += 1;
         let digest = match &item {
             Item::Tombstone { digest, .. } => Some(*digest),
@@ -147,6 +149,6 @@ impl Session {
         self.last_delivery += 1;
         let delivery = self.last_delivery;
         self.deliveries.insert(delivery, Sent { key, wire, first_seq, n_events, bytes, digest });
-        self.out.push_back(Output::Deliver { delivery, key, received_at: now.wall, item });
+        self.out.push_back(Output::Deliver { delivery, key, received_at: now.wall, is_behind, item });
     }
 }

@@ -25,6 +25,8 @@ pub enum Output {
         key: Key,
         /// When it came.
         received_at: WallTime,
+        /// Whether it was sealed before the session, or the host has begun a newer epoch: what happens now comes first.
+        is_behind: bool,
         /// What.
         item: Item,
     },

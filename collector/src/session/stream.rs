@@ -14,6 +14,9 @@ pub(super) struct Stream {
     pub(super) next: u64,
     /// Deliveries the store has not answered.
     pub(super) outstanding: u32,
+    /// What is before this the host had sealed when the session began.
+    began: u64,
+    was_behind: bool,
     pub(super) stall: Option<Stall>,
     pub(super) to_acknowledge: Option<(u64, Digest)>,
     /// Where the sensor was last told to begin, until it does.
@@ -35,6 +38,18 @@ pub(super) enum Stall {
 }
 
 impl Stream {
+    /// Takes note of how much of it there was when the session began.
+    pub(super) fn began_at(&mut self, end: u64) {
+        self.began = end;
+    }
+
+    /// Whether a batch that begins here comes after what happens now: its epoch is not the newest, or it was sealed before the
+    /// session began. What follows such a batch does not overtake it.
+    pub(super) fn is_behind(&mut self, first_seq: u64, is_older: bool) -> bool {
+        self.was_behind = is_older || first_seq < self.began || (self.was_behind && self.outstanding > 0);
+        self.was_behind
+    }
+
     /// Says where it stands: what comes next must begin there or before.
     pub(super) fn say(&mut self, next_seq: u64) {
         self.told = Some(next_seq);

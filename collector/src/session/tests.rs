@@ -235,6 +235,26 @@ fn a_tombstone_whose_digest_does_not_follow_is_a_finding() {
 }
 
 #[test]
+fn what_is_older_than_an_epoch_that_was_begun_is_behind() {
+    let mut rig = Rig::open();
+    let behind = |rig: &mut Rig| {
+        let of = |output| match output {
+            Output::Deliver { key, is_behind, .. } => Some((key.0, is_behind)),
+            _ => None,
+        };
+        rig.outputs().into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    rig.batch(1, 0);
+    assert_eq!(behind(&mut rig), [(KEY.0, false)]);
+    let newer = Epoch::new(Uuid::max());
+    rig.session.handle_wire(rig.at(4), 2);
+    rig.session.handle_data(rig.at(4), 2, Data::Open(Open { epoch: newer, lane: KEY.1, from: 0 }));
+    rig.batch(1, 10);
+    rig.batch(2, 0);
+    assert_eq!(behind(&mut rig), [(KEY.0, true), (newer, false)]);
+}
+
+#[test]
 fn a_smaller_window_holds_back_credit() {
     let mut rig = Rig::open();
     rig.session.handle_window(Credit { bytes: 10, batches: 1 });

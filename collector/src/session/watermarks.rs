@@ -47,6 +47,9 @@ impl Session {
             return self.close(Code::VERSION, "no protocol version in common; this collector speaks 1");
         }
         let keys: Vec<Key> = hello.streams.iter().map(|held| (held.epoch, held.lane)).collect();
+        for held in &hello.streams {
+            self.streams.entry((held.epoch, held.lane)).or_default().began_at(held.end);
+        }
         self.out.push_back(Output::Connected(Box::new(hello)));
         self.out.push_back(Output::LookUp(keys.clone()));
         self.is_looking_up = true;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use vedette_collector::ca::CertifiedHost;
 use vedette_collector::ingest::{self, Committed};
-use vedette_collector::listener::{Delivery, Item, Outcome};
+use vedette_collector::listener::{Delivery, Intake, Item, Outcome, intake};
 use vedette_collector::presence::Tails;
 use vedette_collector::store::candidates::{self, PageEnd, Place, Wanted};
 use vedette_collector::store::{Group, Stamp, slices};
@@ -59,14 +59,14 @@ pub fn stream(host: HostId, sealed: &Sealed) -> StreamId {
 pub struct Ingest {
     pub pool: PgPool,
     pub committed: broadcast::Sender<Arc<Committed>>,
-    deliveries: mpsc::Sender<Delivery>,
+    deliveries: Intake,
     running: JoinHandle<()>,
     clock: fn() -> WallTime,
 }
 
 impl Ingest {
     pub fn start(pool: &PgPool, clock: fn() -> WallTime) -> Self {
-        let (deliveries, from) = mpsc::channel(4096);
+        let (deliveries, from) = intake(4096);
         let (committed, _) = broadcast::channel(ingest::COMMITTED_CAPACITY);
         let config = ingest::Config {
             pool: pool.clone(),
@@ -87,6 +87,7 @@ impl Ingest {
             host: CertifiedHost { host: stream.host, serial: [0; 16], not_after: i64::MAX },
             host_name: "a-host".into(),
             received_at: (self.clock)(),
+            is_behind: false,
             epoch: stream.epoch,
             lane: stream.lane,
             item,

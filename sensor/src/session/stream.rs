@@ -18,6 +18,8 @@ pub(super) struct Stream {
     digest: Option<Digest>,
     /// The number after the last sealed event.
     end: u64,
+    /// What is before this was sealed before the session began.
+    began: u64,
     place: Place,
     /// How far the collector has confirmed on this connection.
     confirmed: u64,
@@ -45,6 +47,7 @@ enum Place {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     end: u64,
+    bytes: u64,
     digest: Option<Digest>,
     /// A tombstone: what it stands for may have been sent before it was shed, and stored since.
     is_shed: bool,
@@ -87,6 +90,7 @@ impl Stream {
             acked: held.acked,
             digest: Some(held.digest).filter(|digest| *digest != UNKNOWN),
             end: held.end,
+            began: held.end,
             place: Place::Unknown,
             confirmed: held.acked,
             in_flight: VecDeque::new(),
@@ -225,6 +229,19 @@ impl Stream {
         }
     }
 
+    /// What is sent and not acknowledged.
+    pub(super) fn in_flight(&self) -> Credit {
+        Credit {
+            bytes: self.in_flight.iter().map(|sent| sent.bytes).sum(),
+            batches: self.in_flight.len() as u64,
+        }
+    }
+
+    /// Whether what it sends next was sealed before the session began.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self.place, Place::Send { next, .. } if next < self.began)
+    }
+
     /// The number whose parcel it needs next.
     pub(super) fn wants(&self, has_credit: bool) -> Option<u64> {
         match self.place {
@@ -279,7 +296,7 @@ impl Stream {
                 if bytes <= sink.max_batch_bytes {
                     let digest = digest.map(|digest| digest.after(&batch.sealed));
                     sink.used.bytes += bytes;
-                    return self.put(batch.end(), digest, Data::Batch(batch), sink);
+                    return self.put(batch.end(), bytes, digest, Data::Batch(batch), sink);
                 }
                 sink.out.push_back(Output::Finding(Finding::TooLarge { bytes, max: sink.max_batch_bytes }));
                 batch.end()
@@ -305,10 +322,10 @@ impl Stream {
         let n_events = end.saturating_sub(next);
         let digest = digest.map(|digest| digest.after_tombstone(next, n_events));
         let tombstone = Tombstone { first_seq: next, n_events, digest: digest.unwrap_or(UNKNOWN) };
-        self.put(end, digest, Data::Tombstone(tombstone), sink);
+        self.put(end, 0, digest, Data::Tombstone(tombstone), sink);
     }
 
-    fn put(&mut self, end: u64, digest: Option<Digest>, frame: Data, sink: &mut Sink<'_>) {
+    fn put(&mut self, end: u64, bytes: u64, digest: Option<Digest>, frame: Data, sink: &mut Sink<'_>) {
         let Place::Send { next, .. } = self.place else { return };
         let wire = *self.wire.get_or_insert_with(|| {
             *sink.last_wire += 1;
@@ -320,7 +337,7 @@ impl Stream {
         sink.used.batches += 1;
         let is_shed = matches!(frame, Data::Tombstone(_));
         sink.out.push_back(Output::Data(wire, frame));
-        self.in_flight.push_back(InFlight { end, digest, is_shed });
+        self.in_flight.push_back(InFlight { end, bytes, digest, is_shed });
         self.place = Place::Send { next: end, digest };
         self.is_writing = true;
     }

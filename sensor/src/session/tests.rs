@@ -216,8 +216,10 @@ fn old_streams_drain_behind_the_live_ones_and_yield_to_a_new_epoch() {
 
 #[test]
 fn no_more_leaves_than_credit_was_given_for() {
-    let (mut session, out) = live_with(vec![held(LIVE, Lane::Bulk, 0, 5000)], vec![]);
-    let mut n = sent(&out).len();
+    let (mut session, _) = live_with(vec![held(LIVE, Lane::Bulk, 0, 0)], vec![]);
+    let streams = vec![held(LIVE, Lane::Bulk, 0, 5000)];
+    session.handle_holdings(&Holdings { live: Some(LIVE), streams, ..Holdings::default() });
+    let mut n = sent(&outputs(&mut session)).len();
     for _ in 0..200 {
         session.handle_written(Wire(1));
         n += sent(&outputs(&mut session)).len();
@@ -225,6 +227,21 @@ fn no_more_leaves_than_credit_was_given_for() {
     assert_eq!(n, 100);
     session.handle_frame(at(2), Credit { bytes: 2 << 20, batches: 101 }.into());
     assert_eq!(sent(&outputs(&mut session)).len(), 1);
+}
+
+#[test]
+fn what_an_outage_left_leaves_credit_for_what_happens_now() {
+    let mut streams = vec![held(LIVE, Lane::Bulk, 0, 0), held(epoch(1), Lane::Bulk, 0, 5000)];
+    let (mut session, out) = live_with(streams.clone(), vec![]);
+    let mut n = sent(&out).len();
+    for _ in 0..200 {
+        session.handle_written(Wire(1));
+        n += sent(&outputs(&mut session)).len();
+    }
+    assert_eq!(n, 75, "of 100");
+    streams[0].end = 10;
+    session.handle_holdings(&Holdings { live: Some(LIVE), streams, ..Holdings::default() });
+    assert_eq!(sent(&outputs(&mut session)), [(Wire(2), 0)]);
 }
 
 #[test]

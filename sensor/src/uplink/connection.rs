@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     pub(super) facts: &'a watch::Receiver<Facts>,
     pub(super) tls: &'a mut watch::Receiver<Arc<rustls::ClientConfig>>,
     pub(super) shutdown: &'a CancellationToken,
-    /// Since when there has been no session.
+    /// Since when nothing was heard of a collector.
     pub(super) out_since: BootTime,
     /// How many times as long as usual the collector may be silent.
     pub(super) silence: u32,
@@ -45,7 +45,8 @@ struct Driver {
     session: Session,
     wires: HashMap<Wire, data::Handle>,
     written: mpsc::UnboundedSender<Wire>,
-    was_live: bool,
+    /// When something was last heard of a collector that has welcomed us.
+    heard: Option<BootTime>,
     ended: Option<(Code, String)>,
 }
 
@@ -54,8 +55,8 @@ impl Run<'_> {
     pub(super) async fn drive(self, connection: Connection, hello: Hello, mut on_live: impl FnMut()) -> End {
         let (control, mut incoming) = match timeout(WRITE, connection.open_bi()).await {
             Ok(Ok(streams)) => streams,
-            Ok(Err(e)) => return lost(&e, false),
-            Err(_) => return lost(&ConnectionError::TimedOut, false),
+            Ok(Err(e)) => return lost(&e, None),
+            Err(_) => return lost(&ConnectionError::TimedOut, None),
         };
         let (written, mut written_wires) = mpsc::unbounded_channel();
         let session = Session::new(now(), hello, &self.outbox.holdings())
@@ -68,7 +69,7 @@ impl Run<'_> {
             session,
             wires: HashMap::new(),
             written,
-            was_live: false,
+            heard: None,
             ended: None,
         };
         let mut trusts = self.link.trusts_changes();
@@ -78,11 +79,11 @@ impl Run<'_> {
         let mut can_renew = true;
         loop {
             if let Err(e) = driver.act(&self, &mut on_live).await {
-                return lost(&e, driver.was_live);
+                return lost(&e, driver.heard);
             }
             if let Some((code, reason)) = driver.ended.take() {
                 driver.connection.close(VarInt::from_u32(code.0), reason.as_bytes());
-                return End { code, reason, was_live: driver.was_live, is_renewal };
+                return End { code, reason, heard: driver.heard, is_renewal };
             }
             if last_call.is_some_and(|at| Instant::now() >= at || self.is_all_acknowledged()) {
                 driver.session.close(Code::DONE, "the sensor stops".into());
@@ -99,7 +100,7 @@ impl Run<'_> {
                 chunk = read(&mut incoming) => match chunk {
                     Ok(Some(bytes)) => driver.take(&mut decoder, &bytes),
                     Ok(None) => driver.session.close(Code::OUT_OF_ORDER, "the control stream has ended".into()),
-                    Err(e) => return lost(&e, driver.was_live),
+                    Err(e) => return lost(&e, driver.heard),
                 },
                 () = sleep_until(wake) => driver.session.handle_timeout(now()),
                 changed = self.tls.changed(), if can_renew => {
@@ -127,6 +128,7 @@ impl Driver {
     /// Takes bytes of the control stream.
     fn take(&mut self, decoder: &mut Decoder<FromCollector>, bytes: &[u8]) {
         decoder.push(bytes);
+        self.heard = self.heard.map(|_| now().boot);
         loop {
             match decoder.next_frame() {
                 Ok(Some(frame)) => self.session.handle_frame(now(), frame),
@@ -188,7 +190,7 @@ impl Driver {
                 run.outbox.book_rejected(stream.lane, n_events, reason.name());
             }
             Output::Welcomed { collector } => {
-                self.was_live = true;
+                self.heard = Some(now().boot);
                 debug!(%collector, "welcomed");
                 note_up(run);
                 on_live();
@@ -258,7 +260,7 @@ fn wake_at(deadline: Option<BootTime>, last_call: Option<Instant>) -> Instant {
     last_call.map_or(at, |last| at.min(last))
 }
 
-fn lost(error: &ConnectionError, was_live: bool) -> End {
+fn lost(error: &ConnectionError, heard: Option<BootTime>) -> End {
     let (code, reason) = match error {
         ConnectionError::ApplicationClosed(close) => {
             let code = Code(u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX));
@@ -268,5 +270,5 @@ fn lost(error: &ConnectionError, was_live: bool) -> End {
         ConnectionError::TimedOut => (Code::TOO_SLOW, "the collector does not answer any more".into()),
         other => (Code::DONE, format!("the connection was lost: {other}")),
     };
-    End { code, reason, was_live, is_renewal: false }
+    End { code, reason, heard, is_renewal: false }
 }

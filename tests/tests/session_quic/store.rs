@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
-use vedette_collector::listener::{Delivery, HostReport, Item, LookupError, Outcome, Sink, Streams};
+use vedette_collector::listener::{Delivery, HostReport, Item, LookupError, Outcome, Sink, Streams, intake};
 use wire::batch::Digest;
 use wire::frame::collector::Watermark;
 use wire::id::{Epoch, HostId, Lane, StreamId};
@@ -30,11 +30,11 @@ pub(crate) struct Store {
 impl Store {
     /// Begins to take deliveries.
     pub(crate) fn sink(&self) -> Sink {
-        let (deliveries, mut delivered) = mpsc::channel::<Delivery>(64);
+        let (deliveries, mut delivered) = intake(64);
         let (reports, mut reported) = mpsc::channel(64);
         let store = self.clone();
         tokio::spawn(async move {
-            while let Some(delivery) = delivered.recv().await {
+            while let Some(delivery) = delivered.next().await {
                 let outcome = store.commit(&delivery);
                 let _ = delivery.reply.send(outcome);
             }
