@@ -16,9 +16,11 @@ pub(crate) mod fixture;
 mod flatten;
 mod json;
 
-pub use computed::of_kind;
-pub(crate) use computed::{event_id, network_type, of_header};
+pub use capability::names as capability_names;
+pub use computed::{event_id, of_kind};
+pub(crate) use computed::{network_type, of_header};
 pub use flatten::{Flattener, flatten, subject_row};
+pub use json::{escape, shown};
 
 /// What is known of a batch that it does not hold itself: who sent it (from the certificate and the enrolment,
 /// never from a message) and when it arrived.

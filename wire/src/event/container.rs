@@ -15,7 +15,7 @@ const fn container(kind: Kind, action: &'static str, columns: &'static [Field]) 
     KindInfo { kind, category: "container", action, lane: Lane::Critical, columns }
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     container(Kind::CONTAINER_START, "start", &[]),
     container(Kind::CONTAINER_STOP, "stop", &[Field::ProcessExitCode]),
 ];

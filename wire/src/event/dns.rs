@@ -35,7 +35,7 @@ macro_rules! columns {
     };
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     KindInfo {
         kind: Kind::DNS_QUERY,
         category: "dns",

@@ -52,7 +52,7 @@ const fn escape(kind: Kind, action: &'static str) -> KindInfo {
     KindInfo { kind, category: "escape", action, lane: Lane::Critical, columns: WHAT }
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     escape(Kind::ESCAPE_HOST_NAMESPACE, "host_namespace"),
     escape(Kind::ESCAPE_HOST_MOUNT, "host_mount"),
     escape(Kind::ESCAPE_RELEASE_AGENT, "release_agent"),

@@ -56,7 +56,7 @@ const fn file(kind: Kind, action: &'static str, columns: &'static [Field]) -> Ki
     KindInfo { kind, category: "file", action, lane: Lane::Bulk, columns }
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     file(Kind::FILE_OPEN, "open", columns![FileAccess]),
     file(Kind::FILE_CREATE, "create", columns![FileAccess]),
     file(Kind::FILE_UNLINK, "unlink", columns![]),

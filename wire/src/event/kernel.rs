@@ -71,7 +71,7 @@ const fn kernel(kind: Kind, action: &'static str, columns: &'static [Field]) -> 
     KindInfo { kind, category: "kernel", action, lane: Lane::Bulk, columns }
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     kernel(Kind::MODULE_LOAD, "module_load", &[Field::KernelObjectName]),
     kernel(
         Kind::BPF_LOAD,

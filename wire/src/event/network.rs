@@ -78,7 +78,7 @@ const SERVE: &[Field] = &[
     Field::NetworkAcceptEntityId,
 ];
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     KindInfo {
         kind: Kind::CONNECT,
         category: "network",

@@ -70,7 +70,7 @@ const fn credentials(kind: Kind, action: &'static str) -> KindInfo {
     KindInfo { kind, category: "process", action, lane: Lane::Bulk, columns: CREDENTIALS }
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     KindInfo { kind: Kind::FORK, category: "process", action: "fork", lane: Lane::Critical, columns: &[] },
     KindInfo { kind: Kind::EXEC, category: "process", action: "exec", lane: Lane::Critical, columns: &[] },
     KindInfo {

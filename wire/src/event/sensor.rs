@@ -19,7 +19,7 @@ impl Kind {
     pub const SENSOR_TAMPER: Kind = Kind(107);
 }
 
-pub(super) static KINDS: &[KindInfo] = &[
+pub(super) const KINDS: &[KindInfo] = &[
     KindInfo {
         kind: Kind::SENSOR_STARTED,
         category: "sensor",

@@ -12,8 +12,8 @@ pub(crate) fn bit(name: &str) -> Option<u32> {
     number.parse().ok().filter(|bit| *bit < 64 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The names of a mask's bits, the lowest first.
-pub(crate) fn names(mask: u64) -> impl Iterator<Item = String> {
+/// The names of a mask's bits, the lowest first: `CAP_CHOWN`, …
+pub fn names(mask: u64) -> impl Iterator<Item = String> {
     (0..64usize).filter(move |bit| mask >> bit & 1 == 1).map(|bit| match NAMES.get(bit) {
         Some(name) => (*name).to_owned(),
         None => format!("CAP_{bit}"),

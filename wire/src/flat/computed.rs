@@ -37,7 +37,7 @@ pub(crate) fn network_type(address: Option<IpAddr>) -> Option<Value> {
 }
 
 /// `event.id` of the event with this number within a batch.
-pub(crate) fn event_id(header: &Header, outer: &Outer, number: u32) -> EventId {
+pub fn event_id(header: &Header, outer: &Outer, number: u32) -> EventId {
     EventId {
         stream: StreamId { host: outer.host, epoch: header.epoch, lane: header.lane },
         seq: header.first_seq.saturating_add(u64::from(number)),

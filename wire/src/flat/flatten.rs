@@ -26,6 +26,7 @@ pub fn flatten(batch: &Batch, outer: &Outer, number: u32) -> Result<Option<FlatE
 }
 
 /// Flattens many events of one batch; what it works out for a process is kept for its next event.
+#[derive(Debug)]
 pub struct Flattener<'a> {
     batch: &'a Batch,
     outer: &'a Outer,
@@ -36,7 +37,7 @@ pub struct Flattener<'a> {
 }
 
 /// What a process's descendants show of it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Ancestor {
     entity: Bytes,
     executable: Option<Bytes>,

@@ -1,5 +1,6 @@
 //! A flat event as JSON, nested as the Elastic Common Schema nests it.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::{Map, Value as Json};
@@ -70,7 +71,16 @@ fn rfc3339(time: WallTime) -> String {
     }
 }
 
-fn escape(bytes: &[u8]) -> String {
+/// A text as [`FlatEvent::to_json`] writes it: as it is where it is UTF-8, else escaped (then the answer is owned).
+pub fn shown(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(escape(bytes)),
+    }
+}
+
+/// A text with `\xNN` for each byte that is not UTF-8, and with its backslashes doubled.
+pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 8);
     for chunk in bytes.utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', "\\\\"));
