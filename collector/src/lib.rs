@@ -13,6 +13,7 @@
 //! | [`ca`] | the certificate authority: who is a host, who is a collector |
 //! | [`command`] | what is done on the collector's own host beside serving: its authority, backups |
 //! | [`config`] | what a collector is told |
+//! | [`ecs`] | events as the Elastic Common Schema has them |
 //! | [`enrolment`] | how hosts come into the fleet, and stay in it |
 //! | [`home`] | where state is kept |
 //! | [`ingest`] | from what sensors sent to what is stored: durable, once, answered after the commit |
@@ -22,9 +23,11 @@
 //! | [`manual`] | man pages and completions, from the definitions of a command line |
 //! | [`metrics`] | what is counted, for Prometheus |
 //! | [`merge`] | moves the batches of finished minutes into segments of one host each |
+//! | [`ocsf`] | events as the Open Cybersecurity Schema Framework has them |
 //! | [`plural`] | numbers of hosts in sentences |
 //! | [`postgres`] | a private PostgreSQL: found, made, started, adopted, stopped |
 //! | [`presence`] | says that this collector lives, and hears who else does |
+//! | [`record`] | events and findings on their way to others' systems |
 //! | [`relay`] | what other collectors have stored, for the tails served here |
 //! | [`retention`] | makes partitions ahead of time, drops what is too old or too much |
 //! | [`revocation`] | the hosts whose certificates no longer count |
@@ -32,6 +35,7 @@
 //! | [`search`] | from a query's text to events, newest first |
 //! | [`serve`] | a running collector: puts the parts together |
 //! | [`session`] | one connection with a sensor, as a pure state machine |
+//! | [`shape`] | how fields become attributes of somebody else's JSON |
 //! | [`span`] | spans of time as people write them |
 //! | [`store`] | the tables, one file per noun |
 //! | [`tail`] | what has just been stored, for whoever listens |
@@ -44,6 +48,7 @@ pub mod balance;
 pub mod ca;
 pub mod command;
 pub mod config;
+pub mod ecs;
 pub mod enrolment;
 pub mod escape;
 pub mod home;
@@ -54,9 +59,11 @@ pub mod listener;
 pub mod manual;
 pub mod merge;
 pub mod metrics;
+pub mod ocsf;
 pub mod plural;
 pub mod postgres;
 pub mod presence;
+pub mod record;
 pub mod relay;
 pub mod retention;
 pub mod revocation;
@@ -64,6 +71,7 @@ pub mod roster;
 pub mod search;
 pub mod serve;
 pub mod session;
+pub mod shape;
 pub mod span;
 pub mod store;
 pub mod tail;

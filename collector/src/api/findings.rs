@@ -2,12 +2,13 @@
 
 use axum::extract::State as AxumState;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ErrorBody;
 use super::extract::{Json as JsonBody, Query};
 use super::{ApiError, State};
+use crate::record::native;
 use crate::search::Fleet;
 use crate::store::StoreError;
 use crate::store::findings::{self, Record};
@@ -55,66 +56,5 @@ pub(super) async fn list(
 }
 
 pub(super) fn body(record: &Record, fleet: &Fleet) -> Json {
-    json!({
-        "id": record.id.to_string(),
-        "host": { "id": record.host.to_string(), "name": fleet.name(record.host) },
-        "kind": record.kind,
-        "about": record.about,
-        "severity": severity(record.severity),
-        "n": record.n,
-        "first_found": record.first_found.to_string(),
-        "last_found": record.last_found.to_string(),
-        "evidence": record.evidence,
-        "summary": summary(record),
-    })
-}
-
-/// What it means, in a few words.
-pub(super) fn summary(record: &Record) -> String {
-    let of = |name: &str| match record.evidence.get(name) {
-        Some(Json::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-        None => "?".to_owned(),
-    };
-    let about = &record.about;
-    match record.kind.as_str() {
-        "residue" if record.evidence.get("end_seq").is_some() => format!(
-            "the ledger of {about} does not add up: {} generated, {} stored, shed or rejected, {} merged, {} lost, {} dropped: residue {}",
-            of("generated"),
-            of("stored_shed_or_rejected"),
-            of("merged"),
-            of("lost"),
-            of("dropped"),
-            of("residue")
-        ),
-        "residue" => format!("the counters of {about} in the store do not add up: {}", record.evidence),
-        "gap" => format!(
-            "{about} was stored up to {}, and its sensor went on at {} without saying what became of the rest",
-            of("stored_up_to"),
-            of("went_on_at")
-        ),
-        "chain" => format!(
-            "the digest chain of {about} does not hold at {}",
-            of(if record.evidence.get("seq").is_some() { "seq" } else { "first_seq" })
-        ),
-        "conflict" => {
-            format!("other bytes came under a number of {about} that is stored: {}", of("first_seq"))
-        }
-        "clone" => format!("its certificate is used from two places at once: {}", of("addresses")),
-        "tamper" => format!(
-            "its sensor tells that somebody touched what is its own ({about}, from event {})",
-            of("first_seq")
-        ),
-        other => format!("{other}: {about}"),
-    }
-}
-
-fn severity(n: i16) -> &'static str {
-    match n {
-        i16::MIN..=0 => "information",
-        1 => "low",
-        2 => "medium",
-        3 => "high",
-        4.. => "critical",
-    }
+    native::finding(&record.finding(), &fleet.name(record.host))
 }

@@ -7,6 +7,7 @@ use wire::id::HostId;
 
 use super::statements::{Statement, fan_out, insert, routed};
 use super::{Stamp, StoreError};
+use crate::record::Finding;
 
 /// What was found.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -87,6 +88,24 @@ pub struct Record {
     pub last_found: Stamp,
     /// What showed it the first time.
     pub evidence: serde_json::Value,
+}
+
+impl Record {
+    /// The finding by itself.
+    pub fn finding(&self) -> Finding<'_> {
+        Finding {
+            id: self.id,
+            host: self.host,
+            kind: &self.kind,
+            about: &self.about,
+            is_open: self.state == "open",
+            severity: self.severity,
+            n: self.n,
+            first_found: self.first_found.wall(),
+            last_found: self.last_found.wall(),
+            evidence: &self.evidence,
+        }
+    }
 }
 
 /// The most rows of one kind for one host: a host that makes up streams must not fill the table. What is beyond is

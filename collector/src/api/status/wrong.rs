@@ -1,6 +1,5 @@
 //! What is wrong now, one line each. Pure.
 
-use crate::api::findings::summary;
 use crate::api::hosts::facts;
 use crate::store::Stamp;
 use crate::store::accounts::Totals;
@@ -101,7 +100,7 @@ pub(super) fn wrong(seen: &Seen<'_>) -> Vec<String> {
     for finding in seen.findings {
         let host = seen.records.iter().find(|record| record.id == finding.host);
         let name = host.map_or_else(|| finding.host.to_string(), |record| record.name.clone());
-        wrong.push(format!("{name}: {}", summary(finding)));
+        wrong.push(format!("{name}: {}", finding.finding().summary()));
     }
     match seen.n_findings.saturating_sub(seen.findings.len() as u64) {
         0 => {}
