@@ -7,6 +7,7 @@ export PATH="$HOME/.cargo/bin:$PATH" CARGO_TERM_PROGRESS_WHEN=never
 bench_codec()  { cargo bench --locked --quiet -p wire --features sample --bench codec; }
 bench_ingest() { cargo bench --locked --quiet -p vedette-collector --bench ingest; }
 bench_search() { cargo bench --locked --quiet -p vedette-collector --bench search; }
+bench_export_map() { cargo bench --locked --quiet -p vedette-collector --bench export_map; }
 bench_host()   {
     programs
     cargo bench --locked --quiet -p tests --features sample --bench host
@@ -31,10 +32,10 @@ bench_recovery() {
 programs() { cargo build --locked --quiet --profile bench -p vedette-collector -p vedette-sensor -p tests --features tests/sample; }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink recovery search host cost)
+[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink recovery search export-map host cost)
 
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), Linux $(uname -r), $(date -u +%F)"
 for name in "${names[@]}"; do
     printf '\n== %s\n' "$name"
-    "bench_$name"
+    "bench_${name//-/_}"
 done
