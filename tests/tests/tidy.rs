@@ -90,6 +90,30 @@ fn the_wire_does_no_io() {
 }
 
 #[test]
+fn records_are_made_without_io() {
+    let rooms = ["shape", "ocsf", "ecs", "record"].map(|room| format!("collector/src/{room}"));
+    let banned =
+        ["std::fs", "std::net::Tcp", "std::net::Udp", "SystemTime::now", "Instant::now", "Timestamp::now"];
+    let libraries = ["tokio", "sqlx", "axum", "rdkafka", "reqwest"];
+    let mut n = 0;
+    for (file, text) in sources() {
+        if !rooms.iter().any(|room| file.starts_with(room)) {
+            continue;
+        }
+        n += 1;
+        let code = code(&text);
+        for name in banned {
+            assert!(!code.contains(name), "{file} uses {name}: a record is made of what is given");
+        }
+        for name in libraries {
+            assert!(!names_crate(&code, name), "{file} names {name}: a record is made of what is given");
+        }
+        assert!(!code.contains("crate::store"), "{file} knows the store: the store knows it");
+    }
+    assert!(n > 20, "only {n} files of these rooms were found");
+}
+
+#[test]
 fn each_library_is_named_only_in_its_room() {
     let rooms: [(&str, &[&str]); 5] = [
         ("aya", &["sensor/src/probe", "sensor/src/probe.rs"]),
