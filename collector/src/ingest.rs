@@ -157,6 +157,7 @@ impl Gathered {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use tokio::sync::oneshot;
     use wire::batch::Digest;

@@ -95,7 +95,7 @@ impl<'a> Renderer<'a> {
         let given = Given {
             event: Some(row),
             subject: cast.subject.map(|shown| &shown.row),
-            id: &located.id,
+            id: located.id,
             action: located.action(),
             host: &self.device.endpoint,
         };
@@ -154,7 +154,7 @@ impl<'a> Renderer<'a> {
         to.key("metadata");
         to.raw("{");
         to.raw_bytes(&self.device.metadata);
-        to.string_member("uid", &located.id);
+        to.string_member("uid", located.id);
         to.number_member("sequence", located.sequence);
         to.string_member("event_code", located.code());
         to.key("original_time");

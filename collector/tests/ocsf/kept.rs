@@ -66,7 +66,7 @@ fn shown(field: Field, value: &Value) -> Vec<Vec<Json>> {
     alone.row.set(field, value.clone());
     let mut plain = Vec::new();
     collect(&alone.to_json(), &mut plain);
-    let plain = plain.into_iter().filter(|leaf| *leaf != Json::from(field.name()));
+    let plain = plain.into_iter().filter(|leaf| leaf.as_str() != Some(field.name()));
     match value {
         Value::Uint(mask) if field == Field::ProcessCapabilities => {
             let names = plain.clone().map(|name| vec![name, Json::from(format!("{mask:#x}"))]);

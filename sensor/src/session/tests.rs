@@ -231,16 +231,15 @@ fn no_more_leaves_than_credit_was_given_for() {
 
 #[test]
 fn what_an_outage_left_leaves_credit_for_what_happens_now() {
-    let mut streams = vec![held(LIVE, Lane::Bulk, 0, 0), held(epoch(1), Lane::Bulk, 0, 5000)];
-    let (mut session, out) = live_with(streams.clone(), vec![]);
+    let streams = |end| vec![held(LIVE, Lane::Bulk, 0, end), held(epoch(1), Lane::Bulk, 0, 5000)];
+    let (mut session, out) = live_with(streams(0), vec![]);
     let mut n = sent(&out).len();
     for _ in 0..200 {
         session.handle_written(Wire(1));
         n += sent(&outputs(&mut session)).len();
     }
     assert_eq!(n, 75, "of 100");
-    streams[0].end = 10;
-    session.handle_holdings(&Holdings { live: Some(LIVE), streams, ..Holdings::default() });
+    session.handle_holdings(&Holdings { live: Some(LIVE), streams: streams(10), ..Holdings::default() });
     assert_eq!(sent(&outputs(&mut session)), [(Wire(2), 0)]);
 }
 
