@@ -202,10 +202,11 @@ const ENROLL: Statement = maintenance(
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 );
 
+// A certificate tells when it was made to the second: one made in the second in which a backup was begun may be unknown to it.
 const RENEW: Statement = maintenance(
     "host.renew",
     "update host set certificate = $3, previous = $2, certified_until = $4, unsure = null
-         where id = $1 and revoked is null and (certificate = $2 or previous = $2 or unsure <= $5)",
+         where id = $1 and revoked is null and (certificate = $2 or previous = $2 or date_trunc('second', unsure) <= $5)",
 );
 
 // Only into a store that came out of a backup: a host without a row was enrolled after that was made.
