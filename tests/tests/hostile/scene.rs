@@ -159,7 +159,7 @@ impl Scene {
     }
 
     /// Waits until the log takes a line about misbehaviour again: it has one to give each second.
-    fn wait_for_the_log(&self) {
+    pub(crate) fn wait_for_the_log(&self) {
         until("the log is quiet", Duration::from_secs(60), || {
             let n_lines = self.log().matches("n_suppressed").count();
             let (before, since) = self.noise.get();
