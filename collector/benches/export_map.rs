@@ -17,6 +17,9 @@ use wire::id::HostId;
 use wire::sample::{Host, Mix};
 use wire::time::WallTime;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 9;
 
 fn main() {

@@ -10,13 +10,15 @@
 //! | [`field_set`] | which fields a table has a place for |
 //! | [`form`] | in which form a value stands there |
 //! | [`writer`] | JSON, as it is written |
-//! | [`follow`] | writes what a table says |
-//! | [`rest`] | writes what no table has a place for |
+//! | [`follow`](mod@follow) | writes what a table says |
+//! | [`nested`](mod@nested) | writes a row as nested objects |
+//! | [`rest`](mod@rest) | writes what no table has a place for |
 
 pub mod attribute;
 pub mod field_set;
 pub mod follow;
 pub mod form;
+pub mod nested;
 pub mod rest;
 pub mod writer;
 
@@ -24,5 +26,6 @@ pub use attribute::{Attribute, From};
 pub use field_set::FieldSet;
 pub use follow::{Given, follow, is_of_events};
 pub use form::{Codes, Form};
-pub use rest::{is_left, nested, rest, rest_of_subject};
+pub use nested::nested;
+pub use rest::{is_left, rest, rest_of_subject};
 pub use writer::Writer;

@@ -1,7 +1,6 @@
 //! An event as ECS has it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use wire::batch::{Batch, BatchError};
 use wire::event::{Event, Row};
 use wire::field::Field;
@@ -195,7 +194,7 @@ fn rest(event: &Row, subject: &Row, collection: [u8; 16], cut: Option<(usize, us
     let before = to.len();
     to.key("vedette");
     to.raw("{");
-    let mut any = nested(&others, to);
+    let mut any = nested(&others, b"", to);
     let escaped: Vec<&str> = to.escaped().iter().map(|field| field.name()).collect();
     if !escaped.is_empty() {
         any = true;

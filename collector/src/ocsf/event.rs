@@ -121,10 +121,11 @@ impl<'a> Renderer<'a> {
         to.raw("[");
         to.splice(&self.device.observable);
         if let Some(shown) = cast.subject {
-            to.splice(match mapping.roles {
-                Roles::Actor | Roles::Changed(_) => &shown.observables_of_actor,
-                Roles::Launched | Roles::Itself | Roles::Ended => &shown.observables,
-            });
+            let at = match mapping.roles {
+                Roles::Actor | Roles::Changed(_) => "actor.process",
+                Roles::Launched | Roles::Itself | Roles::Ended => "process",
+            };
+            observable::of_subject(&shown.row, at, to);
         }
         observable::of_event(row, to);
         to.raw("]");

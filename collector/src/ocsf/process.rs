@@ -1,7 +1,6 @@
 //! The process object. What a subject is does not change within its batch, so it is written once and spliced.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use wire::batch::{Batch, BatchError};
 use wire::event::Row;
 use wire::field::Field;
@@ -11,7 +10,6 @@ use wire::term::base_name;
 use wire::value::Value;
 
 use super::object::UNKNOWN;
-use super::observable;
 use crate::shape::{Attribute, FieldSet, Form, From, Given, Writer, follow, rest_of_subject};
 
 /// A process's own attributes.
@@ -29,7 +27,6 @@ pub const PROCESS: &[Attribute] = &[
             Attribute { name: "name", from: From::FieldOr(Field::ProcessExecutable, Form::Base, UNKNOWN) },
             Attribute::plain("path", Field::ProcessExecutable),
             Attribute::always("type_id", "1"),
-            Attribute::always("type", r#""Regular File""#),
             Attribute::field("uid", Field::ProcessImageInode, Form::Text),
             Attribute::plain("is_deleted", Field::ProcessImageDeleted),
             Attribute {
@@ -105,6 +102,8 @@ pub struct Processes<'a> {
     outer: &'a Outer,
     limit: Option<usize>,
     known: HashMap<SubjectNumber, Shown>,
+    /// What descendants show of a process, as an item of a list, and whether its text had to be escaped.
+    ancestors: HashMap<SubjectNumber, (Vec<u8>, bool)>,
     /// About how much is kept.
     n_bytes: usize,
 }
@@ -118,10 +117,6 @@ pub struct Shown {
     pub own: Vec<u8>,
     /// What OCSF has no attribute for, as members of `unmapped`.
     pub rest: Vec<u8>,
-    /// The values of it that people pivot on, as items of a list, where it is `actor.process`.
-    pub observables_of_actor: Vec<u8>,
-    /// The same where it is `process`.
-    pub observables: Vec<u8>,
     /// `parent_process` and `ancestry`, as members; written when it is first wanted.
     lineage: Option<Vec<u8>>,
     /// The fields whose texts had to be escaped, its ancestors' among them once the lineage is written.
@@ -131,13 +126,14 @@ pub struct Shown {
 impl<'a> Processes<'a> {
     /// None is known yet. Texts are cut after `limit` bytes.
     pub fn new(batch: &'a Batch, outer: &'a Outer, limit: Option<usize>) -> Self {
-        Self { batch, outer, limit, known: HashMap::new(), n_bytes: 0 }
+        Self { batch, outer, limit, known: HashMap::new(), ancestors: HashMap::new(), n_bytes: 0 }
     }
 
     /// Forgets what is known, if it has become too much. Called between events.
     pub fn trim(&mut self) {
         if self.n_bytes > MAX_KEPT_BYTES {
             self.known = HashMap::new();
+            self.ancestors = HashMap::new();
             self.n_bytes = 0;
         }
     }
@@ -183,7 +179,7 @@ impl<'a> Processes<'a> {
 
     fn lineage(&mut self, number: SubjectNumber) -> Result<(Vec<u8>, Vec<Field>), BatchError> {
         let ancestors: Vec<SubjectNumber> = self.batch.subjects()?.ancestors(number).collect();
-        let mut to = Writer::default().limited(self.limit);
+        let mut to = Writer::with_capacity(1 << 10).limited(self.limit);
         let Some(&parent) = ancestors.first() else { return Ok(to.finish()) };
         self.know_alone(parent)?;
         if let Some(parent) = self.known.get(&parent) {
@@ -197,24 +193,28 @@ impl<'a> Processes<'a> {
         }
         to.key("ancestry");
         to.raw("[");
-        for ancestor in ancestors {
-            to.comma();
-            to.raw("{");
-            self.ancestor(ancestor, &mut to)?;
-            to.raw("}");
+        for number in ancestors {
+            self.know_ancestor(number)?;
+            if let Some((item, is_escaped)) = self.ancestors.get(&number) {
+                to.splice(item);
+                if *is_escaped {
+                    to.mark_escaped(&[Field::ProcessAncestorExecutable]);
+                }
+            }
         }
         to.raw("]");
         Ok(to.finish())
     }
 
-    /// A process as one of its descendants' ancestors.
-    fn ancestor(&self, number: SubjectNumber, to: &mut Writer) -> Result<(), BatchError> {
+    fn know_ancestor(&mut self, number: SubjectNumber) -> Result<(), BatchError> {
         let (subjects, header) = (self.batch.subjects()?, self.batch.header());
-        let Some(key) = subjects.key(number) else { return Ok(()) };
+        let Some(key) = subjects.key(number).filter(|_| !self.ancestors.contains_key(&number)) else {
+            return Ok(());
+        };
+        let mut to = Writer::with_capacity(160).limited(self.limit);
+        to.raw("{");
         to.string_member("uid", &key.entity(self.outer.host, header.boot).to_string());
         to.number_member("pid", u64::from(key.pid));
-        to.key("created_time");
-        to.millis(header.clock.timestamp(key.start));
         let column = self.batch.subject_column(Field::ProcessExecutable)?;
         let executable = match column {
             Some(column) => column.value(number.0 as usize, self.batch.strings()?),
@@ -226,6 +226,10 @@ impl<'a> Processes<'a> {
             to.key("path");
             to.text(Field::ProcessAncestorExecutable, &path);
         }
+        to.raw("}");
+        let (item, escaped) = to.finish();
+        self.n_bytes += item.len();
+        self.ancestors.insert(number, (item, !escaped.is_empty()));
         Ok(())
     }
 }
@@ -237,16 +241,10 @@ impl Shown {
         follow(PROCESS, given, &mut own);
         let mut rest = Writer::with_capacity(512).limited(limit);
         rest_of_subject(&row, MAPPED, &mut rest);
-        let observables = |at| {
-            let mut to = Writer::default().limited(limit);
-            observable::of_subject(&row, at, &mut to);
-            to.finish().0
-        };
-        let (observables_of_actor, observables) = (observables("actor.process"), observables("process"));
         let (own, mut escaped) = own.finish();
         let (rest, also) = rest.finish();
         escaped.extend(also);
-        Self { own, rest, observables_of_actor, observables, lineage: None, escaped, row }
+        Self { own, rest, lineage: None, escaped, row }
     }
 
     /// Its attributes, as members of an object.

@@ -2,11 +2,11 @@
 
 use serde_json::{Value as Json, json};
 use wire::batch::{Batch, BatchError};
-use wire::event::Row;
 use wire::flat::{Flattener, Outer};
 use wire::value::Value;
 
 use super::{Finding, Located};
+use crate::shape::{Writer, nested};
 
 /// Renders the events of one batch as the search's JSON has them.
 #[derive(Debug)]
@@ -35,8 +35,7 @@ impl<'a> Renderer<'a> {
         if self.n_bytes > MAX_KEPT_BYTES {
             (self.flattener, self.n_bytes) = (Flattener::new(self.batch, self.outer), 0);
         }
-        let flat = self.flattener.event(event.number)?.unwrap_or_default();
-        let json = flat.to_json().to_string().into_bytes();
+        let json = self.written(event, None)?;
         self.n_bytes += json.len();
         Ok(json)
     }
@@ -46,28 +45,38 @@ impl<'a> Renderer<'a> {
     /// # Errors
     /// When the batch does not decode or was not fetched as a whole.
     pub fn cut(&mut self, event: &Located<'_>, limit: usize, n_bytes: usize) -> Result<Vec<u8>, BatchError> {
-        let mut flat = self.flattener.event(event.number)?.unwrap_or_default();
-        let mut row = Row::default();
-        for (field, value) in flat.row.iter() {
-            row.set(field, shortened(value, limit));
+        self.written(event, Some((limit, n_bytes)))
+    }
+
+    fn written(&mut self, event: &Located<'_>, cut: Option<(usize, usize)>) -> Result<Vec<u8>, BatchError> {
+        let flat = self.flattener.event(event.number)?.unwrap_or_default();
+        let mut also = Writer::default();
+        let escaped: Vec<&str> =
+            flat.row.iter().filter(|(_, v)| !is_utf8(v)).map(|(f, _)| f.name()).collect();
+        if !escaped.is_empty() {
+            also.key("escaped");
+            also.list(escaped, |to, name| to.string(name));
         }
-        flat.row = row;
-        let mut json = flat.to_json();
-        if let Some(Json::Object(event)) = json.get_mut("event") {
-            event.insert("truncated".to_owned(), json!({ "bytes": n_bytes }));
+        if let Some((_, n_bytes)) = cut {
+            also.key("truncated");
+            also.raw("{");
+            also.number_member("bytes", n_bytes as u64);
+            also.raw("}");
         }
-        Ok(json.to_string().into_bytes())
+        let mut to = Writer::with_capacity(2 << 10).limited(cut.map(|(limit, _)| limit));
+        to.raw("{");
+        nested(&flat.row, &also.finish().0, &mut to);
+        to.raw("}");
+        Ok(to.finish().0)
     }
 }
 
-fn shortened(value: &Value, limit: usize) -> Value {
+fn is_utf8(value: &Value) -> bool {
+    let is_utf8 = |text: &[u8]| std::str::from_utf8(text).is_ok();
     match value {
-        Value::Keyword(text) => Value::Keyword(text.slice(..text.len().min(limit))),
-        Value::List(texts) => {
-            let texts = texts.iter().take(limit);
-            Value::List(texts.map(|text| text.slice(..text.len().min(limit))).collect())
-        }
-        other => other.clone(),
+        Value::Keyword(text) => is_utf8(text),
+        Value::List(texts) => texts.iter().all(|text| is_utf8(text)),
+        _ => true,
     }
 }
 

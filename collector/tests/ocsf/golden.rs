@@ -26,8 +26,12 @@ fn the_records_of_every_class_are_as_they_were() {
 
 #[test]
 fn the_records_in_ecs_are_as_they_were() {
-    let all = records(Format::Ecs, &examples::batch());
-    check("ecs", &all.iter().map(json).collect::<Vec<_>>());
+    // The first of every group: the tables are the same for all.
+    let mut groups = BTreeMap::new();
+    for record in records(Format::Ecs, &examples::batch()) {
+        groups.entry(record.group).or_insert_with(|| json(&record));
+    }
+    check("ecs", &groups.into_values().collect::<Vec<_>>());
 }
 
 fn check(name: &str, records: &[Json]) {

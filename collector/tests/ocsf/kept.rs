@@ -49,7 +49,7 @@ fn our_own_json_is_what_the_search_prints() {
     let batch = examples::batch();
     for (number, record) in (0..).zip(records(Format::Native, &batch)) {
         let flat = flatten(&batch, &outer(), number).unwrap().unwrap();
-        assert_eq!(String::from_utf8(record.value.clone()).unwrap(), flat.to_json().to_string());
+        assert_eq!(json(&record), flat.to_json());
         let text = |field: Field| match flat.row.get(field) {
             Some(Value::Keyword(text)) => String::from_utf8_lossy(text).into_owned(),
             _ => String::new(),

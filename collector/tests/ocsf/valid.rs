@@ -184,8 +184,10 @@ proptest::proptest! {
             let wrong = crate::schema::wrong(&json(&record));
             proptest::prop_assert!(wrong.is_empty(), "{:#?}\n{}", wrong, String::from_utf8_lossy(&record.value));
         }
-        for format in [Format::Ecs, Format::Native] {
-            records(format, &made_up.0).iter().for_each(|record| drop(json(record)));
+        records(Format::Ecs, &made_up.0).iter().for_each(|record| drop(json(record)));
+        for (number, record) in (0..).zip(records(Format::Native, &made_up.0)) {
+            let flat = wire::flat::flatten(&made_up.0, &outer(), number).unwrap().unwrap();
+            proptest::prop_assert_eq!(json(&record), flat.to_json());
         }
     }
 }
