@@ -55,6 +55,7 @@ soak: packages ## long runs: session machines and spool through histories (SEEDS
 fuzz: packages ## long runs of every property test (CASES=20000), then the fuzzer on what comes from elsewhere (FOR=300 seconds each)
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p wire --all-features
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-sensor --lib
+	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-collector --test ocsf
 	@SECONDS_EACH=$(or $(FOR),300) setup/fuzz.sh $(FUZZ)
 
 install: build ## copy programs, man pages and completions into PREFIX (default /usr/local)

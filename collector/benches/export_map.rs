@@ -1,6 +1,6 @@
 //! What a record costs: from a stored batch, decoded anew each time, to the JSON of each of its events.
 //!
-//! Run with `cargo bench -p vedette-collector --bench export_map`. Each format is measured in several interleaved rounds; the table
+//! Run with `cargo bench -p vedette-collector --bench export_map`, or with `-- ocsf` for one format. Each format is measured in several interleaved rounds; the table
 //! shows medians of the thread's CPU time, so that neighbours on the machine matter less.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -39,12 +39,16 @@ fn measure(n_events: u32, n_batches: u64) {
     (0..3).for_each(|_| drop(host.batch(&mut builder, n_events)));
     let batches: Vec<Sealed> = (0..n_batches).map(|_| host.batch(&mut builder, n_events)).collect();
     let n = f64::from(n_events) * n_batches as f64;
+    let wanted: Vec<Format> = std::env::args().filter_map(|name| name.parse().ok()).collect();
     let mut decode = Vec::new();
     let mut times = [const { Vec::new() }; 3];
     let mut n_bytes = [0; 3];
     for _ in 0..ROUNDS {
         decode.push(time(|| batches.iter().for_each(only_decoded)));
         for ((format, times), n_bytes) in Format::ALL.into_iter().zip(&mut times).zip(&mut n_bytes) {
+            if !wanted.is_empty() && !wanted.contains(&format) {
+                continue;
+            }
             times.push(time(|| {
                 *n_bytes = batches.iter().map(|sealed| rendered(format, sealed)).sum::<usize>()
             }));

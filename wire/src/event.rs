@@ -125,6 +125,11 @@ impl Row {
         self.0.get(at).map(|(_, value)| value)
     }
 
+    /// Leaves only the fields that are wanted.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(Field) -> bool) {
+        self.0.retain(|(field, _)| wanted(*field));
+    }
+
     /// Its fields in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Field, &Value)> {
         self.0.iter().map(|(field, value)| (*field, value))

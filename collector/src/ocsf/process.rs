@@ -115,7 +115,7 @@ pub struct Shown {
     pub row: Row,
     /// Its attributes as members of an object.
     pub own: Vec<u8>,
-    /// What OCSF has no attribute for, as members of `unmapped`.
+    /// What OCSF has no attribute for, as members of `unmapped`; written with the lineage.
     pub rest: Vec<u8>,
     /// `parent_process` and `ancestry`, as members; written when it is first wanted.
     lineage: Option<Vec<u8>>,
@@ -148,10 +148,13 @@ impl<'a> Processes<'a> {
             return Ok(());
         }
         let (lineage, escaped) = self.lineage(number)?;
-        self.n_bytes += lineage.len();
         if let Some(shown) = self.known.get_mut(&number) {
-            shown.escaped.extend(escaped);
-            shown.lineage = Some(lineage);
+            let mut rest = Writer::with_capacity(1 << 10).limited(self.limit);
+            rest_of_subject(&shown.row, MAPPED, &mut rest);
+            let (rest, also) = rest.finish();
+            self.n_bytes += lineage.len() + rest.len();
+            shown.escaped.extend(escaped.into_iter().chain(also));
+            (shown.rest, shown.lineage) = (rest, Some(lineage));
         }
         Ok(())
     }
@@ -171,7 +174,7 @@ impl<'a> Processes<'a> {
         if !self.known.contains_key(&number) {
             let row = subject_row(self.batch, self.outer, number)?.unwrap_or_default();
             let shown = Shown::new(row, self.limit);
-            self.n_bytes += 2 * (shown.own.len() + shown.rest.len()) + 1024;
+            self.n_bytes += 2 * shown.own.len() + 1024;
             self.known.insert(number, shown);
         }
         Ok(())
@@ -239,12 +242,8 @@ impl Shown {
         let given = Given { subject: Some(&row), ..Given::default() };
         let mut own = Writer::with_capacity(768).limited(limit);
         follow(PROCESS, given, &mut own);
-        let mut rest = Writer::with_capacity(512).limited(limit);
-        rest_of_subject(&row, MAPPED, &mut rest);
-        let (own, mut escaped) = own.finish();
-        let (rest, also) = rest.finish();
-        escaped.extend(also);
-        Self { own, rest, lineage: None, escaped, row }
+        let (own, escaped) = own.finish();
+        Self { own, rest: Vec::new(), lineage: None, escaped, row }
     }
 
     /// Its attributes, as members of an object.

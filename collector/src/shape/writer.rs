@@ -71,6 +71,7 @@ impl Writer {
 
     /// Begins a member; its value follows.
     pub fn key(&mut self, name: &str) {
+        self.out.reserve(name.len() + 4);
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());

@@ -176,7 +176,7 @@ fn findings_are_valid_and_each_state_is_a_record_of_its_own() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn whatever_a_host_makes_up_is_valid(made_up in arbitrary::batches()) {

@@ -155,20 +155,24 @@ impl<'a> Flattener<'a> {
 pub fn subject_row(batch: &Batch, outer: &Outer, number: SubjectNumber) -> Result<Option<Row>, BatchError> {
     let Some(subject) = batch.subject(number)? else { return Ok(None) };
     let header = batch.header();
-    let mut row = Row::default();
-    for (field, value) in subject.row.iter().filter(|(field, _)| field.place() == Place::Subject) {
-        row.set(field, value.clone());
-    }
+    let mut row = subject.row;
+    row.retain(|field| field.place() == Place::Subject);
+    let name = match row.get(Field::ProcessExecutable) {
+        Some(Value::Keyword(path)) => Some(path.slice_ref(base_name(path))),
+        _ => None,
+    };
+    let line = match row.get(Field::ProcessArgs) {
+        Some(Value::List(args)) => command_line(args),
+        _ => None,
+    };
     let entity = subject.key.entity(outer.host, header.boot);
     row.set(Field::ProcessEntityId, Value::Keyword(entity.to_string().into()));
     row.set(Field::ProcessPid, u64::from(subject.key.pid));
     row.set(Field::ProcessStart, Value::Time(header.clock.timestamp(subject.key.start)));
-    if let Some(Value::Keyword(path)) = subject.row.get(Field::ProcessExecutable) {
-        row.set(Field::ProcessName, path.slice_ref(base_name(path)));
+    if let Some(name) = name {
+        row.set(Field::ProcessName, name);
     }
-    if let Some(Value::List(args)) = subject.row.get(Field::ProcessArgs)
-        && let Some(line) = command_line(args)
-    {
+    if let Some(line) = line {
         row.set(Field::ProcessCommandLine, line);
     }
     Ok(Some(row))
