@@ -4,6 +4,8 @@
 
 #[path = "ocsf/arbitrary.rs"]
 mod arbitrary;
+#[path = "ocsf/ecs.rs"]
+mod ecs;
 #[path = "ocsf/examples.rs"]
 mod examples;
 #[path = "ocsf/golden.rs"]

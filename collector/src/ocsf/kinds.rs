@@ -27,8 +27,10 @@ pub const TABLES: [&[Mapping]; 9] = [
     sensor::KINDS,
 ];
 
-// A kind of `wire::event` has no line in the table of its category: what does it become?
-const _: () = assert!(covers_all());
+const _: () = assert!(
+    covers_all(),
+    "a kind of `wire::event` has no line in the table of its category: what does it become?"
+);
 
 /// What becomes of a kind. All system calls become one; what this version does not know has a mapping too.
 pub fn of(kind: Kind) -> &'static Mapping {
