@@ -1,17 +1,19 @@
 //! Records: events and findings on their way to others' systems, in the schema that those speak. Pure.
 //!
-//! A [`Renderer`] makes records of one batch's events, [`finding`] of a finding; [`headers`] says what a broker is told beside. What a
-//! schema has for what is said in the rooms [`crate::ocsf`] and [`crate::ecs`], and of our own JSON in [`native`].
+//! A [`Renderer`] makes records of one batch's events, [`finding`] of a finding; [`headers`] says what a broker is told beside. What
+//! stands where in a schema is said in the rooms [`crate::ocsf`] and [`crate::ecs`], and of our own JSON in [`native`].
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`mod@format`] | the schemas that records come in |
+//! | [`group`] | what records are sorted under |
 //! | [`name`] | the group and the type of a kind of events |
 //! | [`facts`] | what is known of a host beside its name |
 //! | [`located`] | an event of a batch, with its place and its name |
 //! | [`renderer`] | from a batch's events to records |
 //! | [`mod@finding`] | a finding as it stands in the store, and its record |
 //! | [`native`] | our own JSON, as the search prints it |
-//! | [`header`] | CloudEvents' headers |
+//! | [`header`] | what a broker is told beside: CloudEvents' headers |
 
 use std::borrow::Cow;
 

@@ -18,6 +18,8 @@ mod large;
 mod reference;
 #[path = "ocsf/schema.rs"]
 mod schema;
+#[path = "ocsf/strict.rs"]
+mod strict;
 #[path = "ocsf/valid.rs"]
 mod valid;
 #[path = "ocsf/world.rs"]

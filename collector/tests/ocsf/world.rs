@@ -14,6 +14,8 @@ use wire::subject::{Subject, SubjectNumber};
 use wire::time::{BootTime, Clock, WallTime};
 use wire::value::Value;
 
+use crate::strict::Strict;
+
 /// Seals what was built, as a batch of a boot that began on 2023-11-14 at 22:13:20.
 pub(crate) fn seal(builder: &mut Builder) -> Batch {
     let sealed = builder.seal(Boundary {
@@ -84,10 +86,11 @@ pub(crate) fn records(format: Format, batch: &Batch) -> Vec<ExportRecord> {
     (0..batch.n_events()).map(|number| renderer.event(number).unwrap().unwrap()).collect()
 }
 
-/// The value of a record.
+/// The value of a record, in which no key comes twice.
 pub(crate) fn json(record: &ExportRecord) -> Json {
-    serde_json::from_slice(&record.value)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&record.value)))
+    let wrong = |error| panic!("{error}: {}", String::from_utf8_lossy(&record.value));
+    serde_json::from_slice::<Strict>(&record.value).unwrap_or_else(wrong);
+    serde_json::from_slice(&record.value).unwrap()
 }
 
 /// The record of the only event of a batch, in OCSF.
