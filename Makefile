@@ -51,6 +51,7 @@ soak: packages ## long runs: session machines and spool through histories (SEEDS
 	@$(CARGO) build --locked --profile bench -p vedette-collector -p vedette-sensor -p tests
 	@VEDETTE_FAULTS=all VEDETTE_PAIRS=$(or $(PAIRS),100) $(CARGO) test --locked --profile bench -p tests --test faults -- --nocapture
 	@VEDETTE_SOAK=1 $(CARGO) test --locked --profile bench -p tests --test flood -- --nocapture --test-threads 1
+	@VEDETTE_SOAK=1 $(CARGO) test --locked --profile bench -p tests --test kafka -- --nocapture --test-threads 1
 
 fuzz: packages ## long runs of every property test (CASES=20000), then the fuzzer on what comes from elsewhere (FOR=300 seconds each)
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p wire --all-features

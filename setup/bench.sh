@@ -6,6 +6,7 @@ export PATH="$HOME/.cargo/bin:$PATH" CARGO_TERM_PROGRESS_WHEN=never
 
 bench_codec()  { cargo bench --locked --quiet -p wire --features sample --bench codec; }
 bench_ingest() { cargo bench --locked --quiet -p vedette-collector --bench ingest; }
+bench_export() { cargo bench --locked --quiet -p vedette-collector --bench export; }
 bench_search() { cargo bench --locked --quiet -p vedette-collector --bench search; }
 bench_export_map() { cargo bench --locked --quiet -p vedette-collector --bench export_map; }
 bench_host()   {
@@ -32,7 +33,7 @@ bench_recovery() {
 programs() { cargo build --locked --quiet --profile bench -p vedette-collector -p vedette-sensor -p tests --features tests/sample; }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(codec ingest uplink recovery search export-map host cost)
+[ ${#names[@]} -gt 0 ] || names=(codec ingest export uplink recovery search export_map host cost)
 
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), Linux $(uname -r), $(date -u +%F)"
 for name in "${names[@]}"; do

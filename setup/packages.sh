@@ -14,6 +14,7 @@ command:clang       clang
 file:/usr/include/bpf/bpf_helpers.h  libbpf-dev
 library:libclang    libclang-dev
 command:curl        curl
+file:/usr/include/openssl/ssl.h  libssl-dev
 file:/etc/ssl/certs/ca-certificates.crt  ca-certificates
 postgres:initdb     postgresql
 EOF
@@ -28,6 +29,8 @@ command:podman      podman
 command:runc        runc
 command:containerd  containerd
 command:faketime    faketime
+command:java        openjdk-17-jre-headless
+command:mvn         maven
 file:/usr/sbin/iptables  iptables
 EOF
     # The kernels that are tried are those of x86_64.

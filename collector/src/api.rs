@@ -11,6 +11,7 @@ mod ca;
 mod enroll;
 mod enroll_tokens;
 pub mod error;
+mod export;
 pub mod extract;
 mod findings;
 mod guard;
@@ -18,6 +19,7 @@ mod health;
 mod hosts;
 mod peer;
 mod quarantine;
+mod refused;
 mod restored;
 mod revoke;
 mod search;
@@ -73,6 +75,8 @@ pub struct State {
     pub missed: Arc<watch::Sender<u64>>,
     /// This run of this collector.
     pub run: Uuid,
+    /// Where this collector exports to, if it does.
+    pub kafka: Option<Arc<crate::kafka::Settings>>,
 }
 
 /// So many tails may be open at once: each judges every batch.
@@ -127,6 +131,9 @@ fn described() -> (Router<State>, OpenApi) {
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::replay))
+        .routes(routes!(refused::list))
+        .routes(routes!(export::lines))
+        .routes(routes!(export::kafka))
         .routes(routes!(status::show))
         .split_for_parts()
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::store::accounts::{self, LaneTotals};
-use crate::store::{Pool, StoreError, findings, quarantine};
+use crate::store::{Pool, StoreError, exports, findings, quarantine};
 
 /// How often the tables are asked.
 const EVERY: Duration = Duration::from_secs(15);
@@ -32,6 +32,12 @@ async fn show(pool: &Pool) -> Result<(), StoreError> {
         show_lane(&totals);
     }
     gauge!("collector_finding_open").set(findings::n_open(&mut conn).await? as f64);
+    if exports::is_begun(&mut conn).await? {
+        let behind = exports::totals(&mut conn).await?;
+        gauge!("collector_export_behind_events").set(behind.n_events as f64);
+        gauge!("collector_export_behind_streams").set(behind.n_streams as f64);
+        gauge!("collector_export_refused_events").set(exports::refused::n(&mut conn).await? as f64);
+    }
     gauge!("collector_quarantine_batches").set(quarantine::n(&mut conn).await? as f64);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a collector is told: defaults, then a TOML file, then the environment, then flags.
 
 mod flags;
+mod kafka;
 mod wrong;
 
 pub use flags::ServeFlags;
@@ -37,6 +38,8 @@ pub struct Config {
     pub log: String,
     /// How it is written.
     pub log_format: LogFormat,
+    /// Where events go beside the store; `None`: nowhere.
+    pub kafka: Option<crate::kafka::Settings>,
 }
 
 /// How the log is written.
@@ -64,6 +67,7 @@ struct Written {
     names: Vec<String>,
     log: String,
     log_format: LogFormat,
+    kafka: kafka::Written,
 }
 
 /// The prefix of the variables that stand for keys of the file: `VEDETTE_COLLECTOR_LISTEN`.
@@ -87,7 +91,8 @@ impl Config {
         if file.is_file() {
             figment = figment.merge(Toml::file_exact(&file));
         }
-        figment = figment.merge(Env::prefixed(PREFIX));
+        // A table's keys behind two underscores: VEDETTE_COLLECTOR_KAFKA__BOOTSTRAP.
+        figment = figment.merge(Env::prefixed(PREFIX).split("__"));
         for (key, value) in flags.given() {
             figment = figment.merge(Serialized::default(key, value));
         }
@@ -148,6 +153,7 @@ impl Config {
             names: written.names,
             log: written.log,
             log_format: written.log_format,
+            kafka: kafka::read(written.kafka)?,
         })
     }
 
@@ -170,6 +176,7 @@ impl Written {
             names: Vec::new(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            kafka: kafka::Written::default(),
         }
     }
 }

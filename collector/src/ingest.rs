@@ -19,6 +19,7 @@ use wire::batch::Sealed;
 use wire::id::StreamId;
 use wire::time::WallTime;
 
+use crate::export::Feed;
 use crate::listener::{Arrivals, Delivery, Item};
 use crate::presence::Tails;
 use crate::store::{Group, Pool, Stamp};
@@ -53,6 +54,8 @@ pub struct Config {
     pub run: Uuid,
     /// Whether other collectors have to be told.
     pub tails: Tails,
+    /// Is told which segments were stored, for the export.
+    pub feed: Feed,
 }
 
 /// A batch that is stored.

@@ -15,8 +15,10 @@
 //! | [`config`] | what a collector is told |
 //! | [`ecs`] | events as the Elastic Common Schema has them |
 //! | [`enrolment`] | how hosts come into the fleet, and stay in it |
+//! | [`export`] | sends what is stored on to a sink, each stream in order and to its end |
 //! | [`home`] | where state is kept |
 //! | [`ingest`] | from what sensors sent to what is stored: durable, once, answered after the commit |
+//! | [`kafka`] | the Kafka sink (the only place that names rdkafka) |
 //! | [`lease`] | periodic work that one of several collectors does at a time |
 //! | [`lineage`] | the tree of a process: ancestors and descendants |
 //! | [`listener`] | takes the connections of sensors (QUIC) |
@@ -51,8 +53,10 @@ pub mod config;
 pub mod ecs;
 pub mod enrolment;
 pub mod escape;
+pub mod export;
 pub mod home;
 pub mod ingest;
+pub mod kafka;
 pub mod lease;
 pub mod lineage;
 pub mod listener;

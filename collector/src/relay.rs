@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 use wire::batch::Sealed;
 
+use crate::export::Feed;
 use crate::ingest::Committed;
 use crate::presence::Tails;
 use crate::search::Engine;
@@ -37,6 +38,8 @@ pub struct Config {
     pub missed: Arc<watch::Sender<u64>>,
     /// Who serves tails.
     pub tails: Tails,
+    /// Is told which segments others have stored, for the export.
+    pub feed: Feed,
 }
 
 /// Listens until `shutdown`.
@@ -64,14 +67,21 @@ async fn listen(config: &Config, listener: &mut Listener) -> Result<(), StoreErr
         match listener.next().await? {
             Told::Tails => config.tails.look(),
             Told::Missed => config.note_missed(),
-            Told::Stored(_) if config.committed.receiver_count() == 0 => {}
-            Told::Stored(keys) => match read(config, &keys).await {
-                Ok(batches) => batches.into_iter().for_each(|batch| drop(config.committed.send(batch))),
-                Err(error) => {
-                    debug!(error = %wire::cause::chain(&error), "cannot read what another collector has stored");
-                    config.note_missed();
-                }
-            },
+            Told::Stored(keys) => hear(config, &keys).await,
+        }
+    }
+}
+
+async fn hear(config: &Config, keys: &[SegmentKey]) {
+    config.feed.stored(keys);
+    if config.committed.receiver_count() == 0 {
+        return;
+    }
+    match read(config, keys).await {
+        Ok(batches) => batches.into_iter().for_each(|batch| drop(config.committed.send(batch))),
+        Err(error) => {
+            debug!(error = %wire::cause::chain(&error), "cannot read what another collector has stored");
+            config.note_missed();
         }
     }
 }
@@ -104,5 +114,6 @@ impl Config {
     fn note_missed(&self) {
         // Tails that are open may lack something; how much cannot be known.
         self.missed.send_modify(|n| *n += 1);
+        self.feed.missed();
     }
 }

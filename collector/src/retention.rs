@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
-use wire::id::HostId;
+use wire::id::{EventId, HostId};
 
+use crate::export::{self, Loss};
 use crate::lease::{self, Lease};
 use crate::store::findings::Found;
 use crate::store::leases::{self, Task};
 use crate::store::partitions::{self, DAY_US, Parent, Partition};
 use crate::store::streams::Record;
-use crate::store::{Conn, Pool, Stamp, StoreError, collectors, findings, gaps, quarantine, streams};
+use crate::store::{Conn, Pool, Stamp, StoreError, collectors, exports, findings, gaps, quarantine, streams};
 
 /// How much is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +36,9 @@ pub struct Config {
 
 /// So many streams whose counters contradict each other are told of in one round.
 const MAX_UNBALANCED: u32 = 100;
+
+/// So many streams that were not exported to their end are told of in one round.
+const MAX_FORGOTTEN: u32 = 100;
 
 /// How often it is looked. Partitions of `fresh` are made ten minutes ahead.
 const EVERY: Duration = Duration::from_secs(60);
@@ -99,10 +103,16 @@ async fn expire(conn: &mut Conn, limits: Limits, now: Stamp) -> Result<(), Store
     }
     let before = oldest(limits, now);
     let buckets: Vec<i16> = (0..HostId::N_BUCKETS.cast_signed()).collect();
+    for behind in exports::forgotten(conn, &buckets, before, MAX_FORGOTTEN).await? {
+        let at = EventId { stream: behind.stream, seq: behind.next_seq };
+        let loss = Loss { at, n_events: behind.stored.saturating_sub(behind.next_seq) };
+        findings::add(conn, &export::unexported(&loss, now)).await?;
+    }
     gaps::expire(conn, &buckets, before).await?;
     quarantine::expire(conn, &buckets, before).await?;
     streams::expire(conn, &buckets, before).await?;
     findings::expire(conn, &buckets, before).await?;
+    exports::expire(conn, &buckets, before).await?;
     collectors::expire(conn).await?;
     Ok(())
 }

@@ -27,6 +27,7 @@ use wire::time::WallTime;
 use crate::ca::{self, CaError, Keyring};
 use crate::config::Config;
 use crate::enrolment::limits::Limits;
+use crate::export::Feed;
 use crate::ingest::Watermarks;
 use crate::listener::{
     Identify, Listener, ListenerConfig, ListenerError, ListenerLimits, Refusal, Sessions, Sink, intake,
@@ -36,13 +37,13 @@ use crate::presence::Tails;
 use crate::revocation::Revocations;
 use crate::search::Engine;
 use crate::store::{self, Group, Pool, Stamp, StoreError};
-use crate::{api, balance, ingest, merge, metrics, presence, relay, retention, roster};
+use crate::{api, balance, export, ingest, merge, metrics, presence, relay, retention, roster};
 use authorities::Following;
 use certificate::Certificate;
 use parts::{Parts, named, named_io};
 
 /// The most connections to the database: ingest, merging and readers together.
-const MAX_CONNECTIONS: u32 = 16;
+const MAX_CONNECTIONS: u32 = 18;
 /// How many batches wait for ingest at most, of what happens now and of what comes after an outage; what sensors may have in flight is bounded by credit.
 const MAX_DELIVERIES: usize = 4096;
 /// How many reports of sessions wait at most.
@@ -217,6 +218,7 @@ impl Whole<'_> {
         let run = Uuid::now_v7();
         let (tails, missed) = (Tails::default(), Arc::new(watch::Sender::new(0)));
         let search = Arc::new(Engine::new(&pool));
+        let feed = if self.config.kafka.is_some() { Feed::new() } else { Feed::default() };
 
         let sink = Sink { deliveries, reports, streams: Arc::new(Watermarks::new(pool.clone())) };
         let listener = self.listener.run(sink, self.sessions.clone(), parts.stop_callers.clone());
@@ -240,6 +242,7 @@ impl Whole<'_> {
             serving: tails.clone(),
             missed: missed.clone(),
             run,
+            kafka: self.config.kafka.clone().map(Arc::new),
         };
         let router = api::router(state);
         let https = https::serve(self.api_port, self.certificate.https(), router, parts.stop_callers.clone());
@@ -254,6 +257,7 @@ impl Whole<'_> {
             committed,
             run,
             tails: tails.clone(),
+            feed: feed.clone(),
         };
         parts.takers.spawn(named("ingest", ingest::run(config, to_store)));
         let config = roster::Config { pool: pool.clone(), run, sessions: self.sessions.clone() };
@@ -278,8 +282,27 @@ impl Whole<'_> {
             sessions: self.sessions,
         };
         parts.keepers.spawn(named("the sign of life", presence::run(config, tails.clone(), stop.clone())));
-        let config =
-            relay::Config { pool: pool.clone(), run, engine: search, committed: relayed, missed, tails };
+        if let Some(settings) = self.config.kafka.clone() {
+            let config = export::Config {
+                pool: pool.clone(),
+                group: Group::WHOLE,
+                run,
+                settings,
+                feed: feed.clone(),
+                tails: tails.clone(),
+                clock,
+            };
+            parts.keepers.spawn(named("the export", export::run(config, stop.clone())));
+        }
+        let config = relay::Config {
+            pool: pool.clone(),
+            run,
+            engine: search,
+            committed: relayed,
+            missed,
+            tails,
+            feed,
+        };
         parts.keepers.spawn(named("the ear for other collectors", relay::run(config, stop.clone())));
         parts.keepers.spawn(named("the balance", balance::run(pool.clone(), stop.clone())));
         let (revocations, follow) = (self.revocations, stop.clone());

@@ -16,6 +16,7 @@
 //! | [`collectors`], [`leases`], [`announce`] | who shares this store, who does which periodic work, what others have stored |
 //! | [`authorities`] | `collector_authority`: which certificate authorities each collector holds |
 //! | [`hosts`], [`tokens`], [`enrolment`], [`audit`] | small tables: who is in the fleet, who may call, who did what |
+//! | [`exports`] | `export`, and small ones beside it: how far each stream is exported, and by whom |
 //! | [`restores`] | `restore`, `restored_stream`: what a store out of a backup knows to be missing |
 //! | [`partitions`] | made ahead, dropped by retention |
 
@@ -34,6 +35,7 @@ mod copy;
 pub mod directory;
 pub mod enrolment;
 pub mod executables;
+pub mod exports;
 mod fault;
 pub mod findings;
 pub mod fresh;

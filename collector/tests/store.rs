@@ -38,7 +38,8 @@ async fn store(ingest: &Ingest, source: &mut Source, n_events: u32) -> (StreamId
 async fn every_key_has_the_bucket_and_nothing_is_global() {
     let db = scratch::database().await;
     const TABLES: &str =
-        "('stream','gap','quarantine','finding','fresh','segment','merge','process','connection')";
+        "('stream','gap','quarantine','finding','fresh','segment','merge','process','connection',
+          'export','export_late','export_refused')";
     let without = format!(
         "select c.relname::text || ': ' || i.relname::text
            from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid

@@ -5,6 +5,7 @@
 //! | [`stack`] | one running product: its home, its programs, its command line |
 //! | [`counts`] | what programs count of themselves |
 //! | [`group`] | a control group of a scenario's own, so that its sensor sees nothing else |
+//! | [`kafka`] | a real Apache Kafka, and its own consumer |
 //! | [`lone`] | one more sensor of a product, started and killed as a scenario wants it |
 //! | [`load`] | many execs, and what became of them |
 //! | [`loops`] | deeds that are repeated while somebody measures |
@@ -20,6 +21,8 @@
 pub mod bpftrace;
 pub mod counts;
 pub mod group;
+#[path = "../../collector/tests/support/kafka.rs"]
+pub mod kafka;
 pub mod load;
 pub mod lone;
 pub mod loops;

@@ -87,6 +87,11 @@ pub struct Collector {
 impl Site {
     /// Starts a site of so many hosts. The seed decides everything that is left to chance.
     pub fn start(n_hosts: usize, seed: u64) -> anyhow::Result<Self> {
+        Self::start_with(n_hosts, seed, &[])
+    }
+
+    /// The same, with these variables, which are settings of the collectors.
+    pub fn start_with(n_hosts: usize, seed: u64, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("vedette-faults-").tempdir_in("/var/tmp")?;
         let memory = tempfile::Builder::new().prefix("vedette-faults-").tempdir_in("/dev/shm")?;
         let watcher = Watcher::over(folder.path(), memory.path())?;
@@ -106,6 +111,8 @@ impl Site {
             if let Some(first) = collectors.first() {
                 collector.share_authority(first)?;
             }
+            let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            collector.program.variables.extend(variables);
             collector.program.start()?;
             collector.wait_until_ready()?;
             collectors.push(collector);

@@ -138,7 +138,7 @@ fn each_library_is_named_only_in_its_room() {
                 "collector/tests/",
             ],
         ),
-        ("rdkafka", &["collector/src/kafka"]),
+        ("rdkafka", &["collector/src/kafka", "collector/tests/kafka"]),
         (
             "quinn",
             &[

@@ -10,10 +10,11 @@ use super::{ApiError, State, authority, restored};
 use crate::account::Account;
 use crate::store::accounts::{self, LaneTotals};
 use crate::store::collectors::{self, Record};
-use crate::store::leases::{self, Held};
+use crate::store::leases::{self, Held, Share};
 use crate::store::partitions::{self, Parent};
-use crate::store::{Group, StoreError, findings, hosts, progress, quarantine, size};
+use crate::store::{Group, StoreError, exports, findings, hosts, progress, quarantine, size};
 
+mod kafka;
 mod wrong;
 
 use wrong::{Seen, wrong};
@@ -38,6 +39,10 @@ pub(super) struct StatusBody {
     #[schema(value_type = Object)]
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<Json>,
+    /// The export to Kafka, if there is one.
+    #[schema(value_type = Object)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kafka: Option<Json>,
     /// The fleet.
     #[schema(value_type = Object)]
     hosts: Json,
@@ -68,6 +73,12 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
     let n_findings = findings::n_open(&mut conn).await?;
     let found = findings::open(&mut conn, wrong::MAX_FINDINGS).await?;
     let n_quarantined = quarantine::n(&mut conn).await?;
+    let exporters = exports::exporters::all(&mut *conn).await?;
+    let is_begun = exports::is_begun(&mut conn).await?;
+    let (behind, n_refused) = match is_begun {
+        false => (exports::Totals::default(), 0),
+        true => (exports::totals(&mut conn).await?, exports::refused::n(&mut conn).await?),
+    };
     let (mut n_days, mut n_minutes) = (0, 0);
     for parent in Parent::ALL {
         let n = partitions::list(&mut conn, parent).await?.len();
@@ -96,6 +107,15 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
         n_findings,
         n_quarantined,
     };
+    let export = kafka::Export {
+        now,
+        is_begun,
+        totals: behind,
+        exporters: &exporters,
+        held: &held,
+        collectors: &runs,
+        n_refused,
+    };
     Ok(JsonBody(StatusBody {
         collector: json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -112,6 +132,7 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
         }),
         authority,
         restored,
+        kafka: export.section(),
         hosts: json!({
             "enrolled": records.iter().filter(|record| record.revoked.is_none()).count(),
             "revoked": records.iter().filter(|record| record.revoked.is_some()).count(),
@@ -130,16 +151,16 @@ pub(super) async fn show(AxumState(state): AxumState<State>) -> Result<JsonBody<
             .map(|lane| (ledger_name(lane), equation(lane).into()))
             .collect::<serde_json::Map<_, _>>()
             .into(),
-        wrong: wrong(&seen).into_iter().chain(of_authority).chain(of_restore).collect(),
+        wrong: wrong(&seen).into_iter().chain(export.wrong()).chain(of_authority).chain(of_restore).collect(),
     }))
 }
 
 fn collector(record: &Record, held: &[Held]) -> Json {
-    let does: Vec<&str> = held
-        .iter()
-        .filter(|held| held.holder == record.run && held.left.is_some())
-        .map(|held| held.task.as_str())
-        .collect();
+    let its = || held.iter().filter(|held| held.holder == record.run && held.left.is_some());
+    let n_shares = its().filter(|held| held.share().is_some()).count();
+    let export = (n_shares > 0).then(|| format!("export ({n_shares} of {} shares)", Share::N));
+    let tasks = its().filter(|held| held.share().is_none()).map(|held| held.task.clone());
+    let does: Vec<String> = export.into_iter().chain(tasks).collect();
     json!({
         "name": record.name,
         "listen": record.listen,

@@ -43,6 +43,12 @@ pub struct ServeFlags {
     /// How the log is written; default: text.
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,
+    /// Send events to the Kafka with these brokers (docs/kafka.md); several with commas between.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+    /// Make topics that Kafka does not have.
+    #[arg(long)]
+    pub kafka_create_topics: bool,
     /// Leave a token for the vedette CLI of this host in collector/cli.toml.
     #[arg(long)]
     pub local_cli: bool,
@@ -68,6 +74,8 @@ impl ServeFlags {
             LogFormat::Json => Value::from("json"),
         };
         put("log_format", self.log_format.map(format));
+        put("kafka.bootstrap", self.kafka.clone().map(Value::from));
+        put("kafka.create_topics", self.kafka_create_topics.then(|| Value::from(true)));
         given
     }
 }

@@ -222,7 +222,8 @@ impl Committer {
             self.add_paths(&work, now).await?;
             let group = self.config.group;
             let announce = self.config.tails.are_elsewhere().then_some(self.config.run);
-            work.write(self.connection().await?, group, now, announce).await?;
+            let keys = work.write(self.connection().await?, group, now, announce).await?;
+            self.config.feed.stored(&keys);
             self.shrink().await?;
         }
         if self.tracks.len() > MAX_TRACKS {

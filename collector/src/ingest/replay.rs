@@ -22,8 +22,8 @@ use crate::store::process::{self, ProcessRow};
 use crate::store::quarantine::{self, Record};
 use crate::store::streams::{self, Replayed};
 use crate::store::{
-    Begin as _, Conn, Fault, Pool, Stamp, StoreError, announce, audit, executables, gaps, leases, partitions,
-    segment,
+    Begin as _, Conn, Fault, Pool, Stamp, StoreError, announce, audit, executables, exports, gaps, leases,
+    partitions, segment,
 };
 
 /// What replaying needs.
@@ -180,6 +180,8 @@ async fn write(
         announce::stored(conn, config.run, &[key]).await?;
     }
     segment::add(conn, false, std::iter::once((stream.host, row))).await?;
+    // Its stream has passed it, for the export too.
+    exports::late::add(conn, exports::late::Late { at: record.at, received: now }).await?;
     let paths = admitted.rows.executables.iter().map(|(hash, path)| (*hash, &path[..])).collect();
     executables::add(conn, now, paths).await?;
     process::add(conn, admitted.rows.processes.iter().map(|p| ProcessRow { received: now, ..*p })).await?;

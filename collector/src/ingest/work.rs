@@ -9,7 +9,7 @@ use super::parcel::{Content, Parcel};
 use super::plan::{Track, Verdict};
 use super::segments::{Built, Member};
 use crate::account::{self, Boundary, Residue};
-use crate::store::candidates::Place;
+use crate::store::candidates::{Place, SegmentKey};
 use crate::store::connection::{self, ConnectionRow};
 use crate::store::gaps::{self, Cause};
 use crate::store::process::{self, ProcessRow};
@@ -113,14 +113,15 @@ impl<'a> Work<'a> {
         self.large.iter().chain(&self.small)
     }
 
-    /// Writes it all, or nothing. Tells `announce`, if given, that this run of a collector has stored it.
+    /// Writes it all, or nothing; the segments that it went into. Tells `announce`, if given, that this run of a collector
+    /// has stored it.
     pub(super) async fn write(
         &self,
         conn: &mut Conn,
         group: Group,
         now: Stamp,
         announce: Option<Uuid>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<SegmentKey>, StoreError> {
         let mut tx = conn.begin().await?;
         let residues = self.residues(&mut tx, now).await?;
         let expected = self.advances.len();
@@ -132,10 +133,11 @@ impl<'a> Work<'a> {
         let large: Vec<_> = large.iter().zip(&self.large).map(|(b, m)| (m.stream.host, b.row(now))).collect();
         let small = Built::together(self.small.clone());
         let small: Vec<_> = small.iter().map(|built| built.row(now)).collect();
+        let of_large = large.iter().map(|(host, row)| row.key(Place::Merged(*host), host.bucket()));
+        let of_small = small.iter().map(|row| row.key(Place::Fresh, group.bucket()));
+        let keys: Vec<SegmentKey> = of_large.chain(of_small).collect();
         if let Some(run) = announce {
-            let large = large.iter().map(|(host, row)| row.key(Place::Merged(*host), host.bucket()));
-            let small = small.iter().map(|row| row.key(Place::Fresh, group.bucket()));
-            announce::stored(&mut tx, run, &large.chain(small).collect::<Vec<_>>()).await?;
+            announce::stored(&mut tx, run, &keys).await?;
         }
         let has_small = !small.is_empty();
         segment::add(&mut tx, false, large.into_iter()).await?;
@@ -160,7 +162,7 @@ impl<'a> Work<'a> {
             }
         }
         tx.commit().await?;
-        Ok(())
+        Ok(keys)
     }
 
     /// Where a ledger ceases to add up. Nobody moves these streams on meanwhile, or this transaction fails.

@@ -93,6 +93,7 @@ fn title(kind: &str) -> &'static str {
         "clone" => "A certificate is used in two places",
         "impersonation" => "A host sent another host's stream",
         "tamper" => "A sensor was tampered with",
+        "unexported" => "Events were dropped before they were exported",
         _ => "A finding",
     }
 }

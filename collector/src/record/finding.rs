@@ -110,6 +110,10 @@ impl Finding<'_> {
                 "its sensor tells that somebody touched what is its own ({about}, from event {})",
                 of("first_seq")
             ),
+            "unexported" => format!(
+                "{} events of {about} were dropped by retention, or damaged, before they were exported",
+                of("n_events")
+            ),
             other => format!("{other}: {about}"),
         }
     }

@@ -139,6 +139,16 @@ impl Search {
         &self.predicate
     }
 
+    /// From when to when, both inclusive.
+    pub fn range(&self) -> (WallTime, WallTime) {
+        (self.since, self.until)
+    }
+
+    /// What a segment must have to be looked at for a part of that time.
+    pub fn part(&self, since: WallTime, until: WallTime) -> Wanted {
+        Wanted { since: Stamp::floor(since), until: Stamp::ceil(until), ..self.wanted() }
+    }
+
     /// What a segment must have to be looked at.
     pub(super) fn wanted(&self) -> Wanted {
         let hosts: Option<Vec<HostId>> = self.hosts.as_ref().map(|hosts| hosts.iter().copied().collect());

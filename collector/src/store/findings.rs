@@ -26,6 +26,8 @@ pub enum Kind {
     Residue,
     /// A sensor goes on beyond what is stored, and no tombstone says what became of the events between.
     Gap,
+    /// Events were dropped by retention before they were exported.
+    Unexported,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Kind::Tamper => "tamper",
             Kind::Residue => "residue",
             Kind::Gap => "gap",
+            Kind::Unexported => "unexported",
         }
     }
 
@@ -46,6 +49,7 @@ impl Kind {
         match self {
             Kind::Chain | Kind::Conflict | Kind::Clone | Kind::Impersonation | Kind::Tamper => 3,
             Kind::Residue | Kind::Gap => 3,
+            Kind::Unexported => 2,
         }
     }
 }
@@ -114,7 +118,7 @@ pub const MAX_OF_KIND: i64 = 100;
 /// What that row is about.
 const OTHERS: &str = "others";
 
-pub(super) const STATEMENTS: &[Statement] = &[ADD, OF_HOST, OPEN, COUNT, EXPIRE];
+pub(super) const STATEMENTS: &[Statement] = &[ADD, OF_HOST, OPEN, COUNT, UNSENT, SENT, EXPIRE];
 
 // A residue is found once, however often its sum is looked at.
 const ADD: Statement = insert(
@@ -145,6 +149,19 @@ const OPEN: Statement = fan_out(
 );
 
 const COUNT: Statement = fan_out("finding.count", "select count(*) from finding where state = 'open'");
+
+const UNSENT: Statement = routed(
+    "finding.unsent",
+    "select id, host, kind, about, state, severity, n, first_found, last_found, evidence::text as evidence
+       from finding where bucket = any($1) and n > n_exported
+      order by last_found limit $2",
+);
+
+const SENT: Statement = routed(
+    "finding.sent",
+    "update finding set n_exported = greatest(n_exported, $5)
+      where bucket = $1 and host = $2 and kind = $3 and about = $4",
+);
 
 const EXPIRE: Statement =
     routed("finding.expire", "delete from finding where bucket = any($1) and last_found < $2");
@@ -208,6 +225,46 @@ pub async fn open(conn: &mut PgConnection, limit: u32) -> Result<Vec<Record>, St
 pub async fn n_open(conn: &mut PgConnection) -> Result<u64, StoreError> {
     let n: i64 = sqlx::query(COUNT.sql).fetch_one(conn).await?.try_get(0)?;
     Ok(n.unsigned_abs())
+}
+
+/// A finding that has been found since it was exported last.
+#[derive(Clone, Debug)]
+pub struct Unsent {
+    /// As it stands.
+    pub record: Record,
+}
+
+impl Unsent {
+    /// The host it is about.
+    pub fn host(&self) -> HostId {
+        self.record.host
+    }
+}
+
+/// Findings of these buckets that have been found since they were exported last, the oldest first; at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unsent(conn: &mut PgConnection, buckets: &[i16], limit: u32) -> Result<Vec<Unsent>, StoreError> {
+    let rows = sqlx::query(UNSENT.sql).bind(buckets).bind(i64::from(limit)).fetch_all(conn).await?;
+    rows.iter().map(|row| Ok(Unsent { record: record(row)? })).collect()
+}
+
+/// Notes that it is exported as it stood.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sent(conn: &mut PgConnection, unsent: &Unsent) -> Result<(), StoreError> {
+    let Record { host, kind, about, n, .. } = &unsent.record;
+    sqlx::query(SENT.sql)
+        .bind(host.bucket())
+        .bind(host.uuid())
+        .bind(kind)
+        .bind(about)
+        .bind(n.cast_signed())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 fn record(row: &PgRow) -> Result<Record, StoreError> {

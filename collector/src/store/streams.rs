@@ -423,7 +423,7 @@ fn position(row: &PgRow) -> Result<Position, StoreError> {
 }
 
 /// The columns of streams' keys, as arrays.
-struct Keys {
+pub(super) struct Keys {
     buckets: Vec<i16>,
     hosts: Vec<Uuid>,
     epochs: Vec<Uuid>,
@@ -431,7 +431,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn new<'a>(streams: impl Iterator<Item = &'a StreamId>) -> Self {
+    pub(super) fn new<'a>(streams: impl Iterator<Item = &'a StreamId>) -> Self {
         let mut keys = Self { buckets: vec![], hosts: vec![], epochs: vec![], lanes: vec![] };
         for stream in streams {
             keys.buckets.push(stream.host.bucket());
@@ -440,6 +440,19 @@ impl Keys {
             keys.lanes.push(stream.lane as i16);
         }
         keys
+    }
+
+    /// A statement about these streams: their buckets, each once, then the columns of the keys.
+    pub(super) fn bind(
+        &self,
+        statement: Statement,
+    ) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+        sqlx::query(statement.sql)
+            .bind(self.distinct_buckets())
+            .bind(self.buckets.clone())
+            .bind(self.hosts.clone())
+            .bind(self.epochs.clone())
+            .bind(self.lanes.clone())
     }
 
     fn distinct_buckets(&self) -> Vec<i16> {

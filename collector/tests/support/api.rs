@@ -61,6 +61,7 @@ impl Api {
             serving: Tails::default(),
             missed: Arc::new(watch::Sender::new(0)),
             run: Uuid::nil(),
+            kafka: None,
         });
         Self { pool, tails, ca, revocations, router, _folder: folder }
     }

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use vedette_collector::ca::CertifiedHost;
+use vedette_collector::export::Feed;
 use vedette_collector::ingest::{self, Committed};
 use vedette_collector::listener::{Delivery, Intake, Item, Outcome, intake};
 use vedette_collector::presence::Tails;
@@ -66,6 +67,11 @@ pub struct Ingest {
 
 impl Ingest {
     pub fn start(pool: &PgPool, clock: fn() -> WallTime) -> Self {
+        Self::feeding(pool, clock, Feed::default())
+    }
+
+    /// The same, that tells an export what it has stored.
+    pub fn feeding(pool: &PgPool, clock: fn() -> WallTime, feed: Feed) -> Self {
         let (deliveries, from) = intake(4096);
         let (committed, _) = broadcast::channel(ingest::COMMITTED_CAPACITY);
         let config = ingest::Config {
@@ -75,6 +81,7 @@ impl Ingest {
             committed: committed.clone(),
             run: Uuid::nil(),
             tails: Tails::default(),
+            feed,
         };
         let running = tokio::spawn(ingest::run(config, from));
         Self { pool: pool.clone(), committed, deliveries, running, clock }

@@ -75,7 +75,7 @@ impl Site {
 
     pub(crate) async fn holders(&self) -> Vec<Option<usize>> {
         let mut holders = Vec::new();
-        for task in Task::ALL {
+        for task in Task::ALWAYS {
             holders.push(self.holder(task).await);
         }
         holders

@@ -33,6 +33,8 @@ pub(crate) struct Connect {
 pub(crate) enum Command {
     /// Search what every host reported
     Search(SearchArgs),
+    /// Replay what is stored, the oldest first, into a file or into Kafka; the same command goes on where it stopped
+    Export(ExportArgs),
     /// Follow events as they are stored
     Tail(TailArgs),
     /// Show a process's ancestors and descendants
@@ -79,6 +81,38 @@ pub(crate) struct OutputArgs {
     /// How to print
     #[arg(long, short, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub(crate) enum ExportTo {
+    /// One JSON object a line, into FILE or to standard output
+    Ndjson,
+    /// Into the Kafka that the collector exports to, under the same ids; FILE remembers how far it has come
+    Kafka,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// What to export, as 'process.name:curl and host.name:web-*'; everything if absent
+    #[arg(default_value = "")]
+    pub(crate) query: String,
+    /// The file to write
+    pub(crate) file: Option<PathBuf>,
+    /// Not before: 15m, 24h, 7d, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "WHEN", default_value = "24h")]
+    pub(crate) since: String,
+    /// Not after: like --since
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<String>,
+    /// Only this host: its name or id
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// Where to
+    #[arg(long, value_enum, default_value = "ndjson")]
+    pub(crate) to: ExportTo,
+    /// The schema, ocsf, ecs or native; into Kafka each topic has its own [default: ocsf]
+    #[arg(long, value_name = "SCHEMA")]
+    pub(crate) format: Option<vedette_collector::record::Format>,
 }
 
 #[derive(Args)]
@@ -210,6 +244,11 @@ pub(crate) enum QuarantineCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// The events that Kafka refused, the last first: too large for their topic, or against its rules
+    Records {
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Read them again, as after an upgrade, and store them in their place; what is refused again stays
     Replay {
         /// Their ids, as list shows them
@@ -322,6 +361,9 @@ pub(crate) struct UpArgs {
     /// Keep events so long
     #[arg(long, default_value = "30d", value_name = "DURATION")]
     pub(crate) retention: String,
+    /// Send events to the Kafka with these brokers too, several with commas between; topics are made (docs/kafka.md)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) kafka: Option<String>,
     /// Start no sensor on this host
     #[arg(long)]
     pub(crate) no_sensor: bool,

@@ -8,6 +8,7 @@ mod client;
 mod down;
 mod enroll_token;
 mod event_row;
+mod export;
 mod findings;
 mod home;
 mod hosts;
@@ -61,6 +62,7 @@ async fn run(cli: Cli) -> anyhow::Result<Found> {
     let connect = cli.connect;
     match cli.command {
         Command::Search(args) => search::run(&connect, args).await,
+        Command::Export(args) => export::run(&connect, args).await,
         Command::Tail(args) => tail::run(&connect, args).await,
         Command::Tree(args) => tree::run(&connect, args).await,
         Command::Hosts(args) => hosts::run(&connect, args).await,

@@ -16,6 +16,7 @@ pub(crate) async fn run(connect: &Connect, args: QuarantineArgs) -> anyhow::Resu
     match args.command {
         None => list(&client, args.list).await,
         Some(QuarantineCommand::List(args)) => list(&client, args).await,
+        Some(QuarantineCommand::Records { output }) => records(&client, output.output).await,
         Some(QuarantineCommand::Show { id, output }) => show(&client, &id, output.output).await,
         Some(QuarantineCommand::Replay { ids, all, host, output }) => {
             let ids = if all { listed(&client, host).await? } else { ids };
@@ -58,6 +59,39 @@ async fn list(client: &Client, args: QuarantineListArgs) -> anyhow::Result<Found
                     text(batch, "id"),
                 ]);
             }
+        }
+    }
+    if !lines.is_empty() {
+        output::line(&lines.show())?;
+    }
+    Ok(if found.is_empty() { Found::Nothing } else { Found::Something })
+}
+
+const RECORD_COLUMNS: [Column; 6] = [
+    whole("refused", 3),
+    cut("host", 8, 2),
+    cut("topic", 10, 4),
+    whole("bytes", 5),
+    cut("reason", 20, 1),
+    whole("event", 0),
+];
+
+/// Events that Kafka refused.
+async fn records(client: &Client, output: Output) -> anyhow::Result<Found> {
+    let answer: Value = client.json(client.request(Method::GET, "/export/refused")).await?;
+    let found = answer.get("records").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = Table::new(&RECORD_COLUMNS);
+    for record in &found {
+        match output {
+            Output::Json => output::json_line(record)?,
+            Output::Table => lines.push([
+                to_the_second(record, "refused"),
+                text(record, "host.name"),
+                text(record, "topic"),
+                text(record, "bytes"),
+                text(record, "reason"),
+                text(record, "id"),
+            ]),
         }
     }
     if !lines.is_empty() {

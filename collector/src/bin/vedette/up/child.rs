@@ -40,6 +40,9 @@ impl Program {
         if let Some(url) = &args.database {
             words.extend(["--database".into(), url.into()]);
         }
+        if let Some(brokers) = &args.kafka {
+            words.extend(["--kafka".into(), brokers.into(), "--kafka-create-topics".into()]);
+        }
         Self::new("collector", "vedette-collector", words, home)
     }
 

@@ -1,0 +1,87 @@
+//! Where an export's records go.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Seek as _, SeekFrom, Write};
+
+use anyhow::{Context as _, bail};
+
+use super::resume::Resume;
+use crate::cli::{ExportArgs, ExportTo};
+
+/// Lines in a file or on standard output; or nothing, where the collector sends them on itself.
+pub(super) enum Target {
+    File(BufWriter<File>),
+    Output(BufWriter<std::io::Stdout>),
+    Elsewhere,
+}
+
+impl Target {
+    /// A new file, or the one that an earlier call has left.
+    pub(super) fn open(args: &ExportArgs, resume: &Resume) -> anyhow::Result<Self> {
+        match (args.to, &args.file) {
+            (ExportTo::Kafka, _) => Ok(Self::Elsewhere),
+            (ExportTo::Ndjson, None) => Ok(Self::Output(BufWriter::new(std::io::stdout()))),
+            (ExportTo::Ndjson, Some(path)) => {
+                if resume.upto.is_none() && std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+                    bail!("{} is there already: remove it, or choose another file", path.display());
+                }
+                let mut options = OpenOptions::new();
+                let file = options.create(true).write(true).truncate(false).open(path);
+                let mut target = Self::File(BufWriter::new(
+                    file.with_context(|| format!("cannot write {}", path.display()))?,
+                ));
+                target.back_to(resume)?;
+                Ok(target)
+            }
+        }
+    }
+
+    /// Writes a record.
+    pub(super) fn record(&mut self, record: &[u8]) -> std::io::Result<()> {
+        let out: &mut dyn Write = match self {
+            Self::File(file) => file,
+            Self::Output(out) => out,
+            Self::Elsewhere => return Ok(()),
+        };
+        out.write_all(record)?;
+        out.write_all(b"\n")
+    }
+
+    /// What was written stays, whatever happens; how long it is.
+    pub(super) fn keep(&mut self) -> anyhow::Result<u64> {
+        match self {
+            Self::File(file) => {
+                file.flush()?;
+                file.get_ref().sync_data()?;
+                Ok(file.stream_position()?)
+            }
+            Self::Output(out) => {
+                out.flush()?;
+                Ok(0)
+            }
+            Self::Elsewhere => Ok(0),
+        }
+    }
+
+    /// Forgets what came after that: it comes again.
+    pub(super) fn back_to(&mut self, resume: &Resume) -> anyhow::Result<()> {
+        match self {
+            Self::File(file) => {
+                file.flush()?;
+                file.get_ref().set_len(resume.n_bytes)?;
+                file.seek(SeekFrom::Start(resume.n_bytes))?;
+                Ok(())
+            }
+            // What was printed cannot be taken back.
+            Self::Output(out) => {
+                out.flush()?;
+                bail!("the answer broke off; what came after the last whole stretch was printed already")
+            }
+            Self::Elsewhere => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+        self.keep().map(drop)
+    }
+}

@@ -1,0 +1,198 @@
+//! What is exported beside the streams: batches that were stored after their stream had passed them, and findings.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tracing::warn;
+use uuid::Uuid;
+use wire::id::EventId;
+
+use super::flight::Finished;
+use super::hosts::Shown;
+use super::line::{Item, Located, What};
+use super::locate::Loss;
+use super::round::{self, Sink};
+use crate::kafka::Failure;
+use crate::record::{self, Group};
+use crate::store::exports::find::{self, Page};
+use crate::store::exports::{self, late};
+use crate::store::findings::{self, Unsent};
+use crate::store::leases::Share;
+use crate::store::{Begin as _, Conn, StoreError};
+
+/// So many are taken at a time.
+const AT_ONCE: u32 = 200;
+
+/// What is on its way beside the streams, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    batches: HashMap<u32, EventId>,
+    findings: HashMap<u32, Unsent>,
+    /// What has arrived, and is not written down.
+    arrived: Vec<Arrived>,
+}
+
+#[derive(Debug)]
+enum Arrived {
+    Batch(EventId),
+    Finding(Unsent),
+}
+
+/// What was read, to be handed over.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    batches: Vec<(Located, bytes::Bytes)>,
+    findings: Vec<Unsent>,
+    pub(super) lost: Vec<Loss>,
+}
+
+impl Read {
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.findings.is_empty()
+    }
+
+    /// The hosts that it is about.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = wire::id::HostId> {
+        let batches = self.batches.iter().map(|(located, _)| located.entry.stream.host);
+        batches.chain(self.findings.iter().map(|finding| finding.host()))
+    }
+}
+
+impl Strays {
+    /// Reads what is waiting, and is not on its way already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn read(
+        &mut self,
+        conn: &mut Conn,
+        shares: &BTreeSet<Share>,
+        with_findings: bool,
+    ) -> Result<Read, StoreError> {
+        let buckets: Vec<i16> = shares.iter().copied().flat_map(Share::buckets).collect();
+        let mut read = Read::default();
+        if buckets.is_empty() {
+            return Ok(read);
+        }
+        if with_findings && self.findings.is_empty() {
+            read.findings = findings::unsent(conn, &buckets, AT_ONCE).await?;
+        }
+        if !self.batches.is_empty() {
+            return Ok(read);
+        }
+        for late in late::of_buckets(conn, &buckets, AT_ONCE).await? {
+            match find(conn, late).await? {
+                Some(located) => {
+                    let item = Item {
+                        first: late.at.seq,
+                        upto: late.at.seq,
+                        received: late.received,
+                        what: What::Batch(Box::new(located.clone())),
+                    };
+                    let bytes = round::read(conn, &[(late.at.stream, item)]).await?.pop().flatten();
+                    read.batches.extend(bytes.map(|bytes| (located, bytes)));
+                }
+                None => {
+                    warn!(batch = %late.at, "a batch that was stored late is not in the store any more, it is not exported");
+                    read.lost.push(Loss { at: late.at, n_events: 1 });
+                    late::done(conn, late.at).await?;
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// Hands over what was read. Blocks while the sink has no room.
+    ///
+    /// # Errors
+    /// When the sink fails.
+    pub(super) fn hand_over(
+        &mut self,
+        sink: &Sink,
+        hosts: &Shown,
+        read: Read,
+    ) -> Result<Vec<round::Refusal>, Failure> {
+        let mut refused = Vec::new();
+        for (located, bytes) in read.batches {
+            let at = EventId { stream: located.entry.stream, seq: located.entry.first_seq };
+            let (first, received) = (at.seq, located.key.received);
+            let upto = first.saturating_add(u64::from(located.entry.n_events));
+            let item = Item { first, upto, received, what: What::Batch(Box::new(located)) };
+            let handed = round::hand_over(sink, hosts, vec![(at.stream, item)], vec![Some(bytes)]);
+            if let Some(failure) = handed.failure {
+                return Err(failure);
+            }
+            refused.extend(handed.refused);
+            match handed.flying.into_iter().find_map(|(_, flying)| flying.slot) {
+                Some(slot) => drop(self.batches.insert(slot, at)),
+                None => self.arrived.push(Arrived::Batch(at)),
+            }
+        }
+        for finding in read.findings {
+            let Some(topic) = sink.topics.get(&Group::Finding) else { continue };
+            let (outer, facts) = hosts.outer(finding.host(), finding.record.last_found.wall());
+            let made = record::finding(topic.format, &finding.record.finding(), &outer, &facts);
+            let slot = sink.flight.begin(1);
+            sink.flight.weighs(slot, made.value.len());
+            round::send(sink, slot, 0, topic, &made, false)?;
+            self.findings.insert(slot, finding);
+        }
+        Ok(refused)
+    }
+
+    /// Whether this was one of them.
+    pub(super) fn arrived(&mut self, finished: &Finished) -> bool {
+        let batch = self.batches.remove(&finished.slot).map(Arrived::Batch);
+        let arrived = batch.or_else(|| self.findings.remove(&finished.slot).map(Arrived::Finding));
+        let is_ours = arrived.is_some();
+        self.arrived.extend(arrived);
+        is_ours
+    }
+
+    /// Writes down what has arrived, if this collector still has the leases.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn commit(&mut self, conn: &mut Conn, run: Uuid) -> Result<(), StoreError> {
+        while let Some(arrived) = self.arrived.last() {
+            let mut tx = conn.begin().await?;
+            let host = match arrived {
+                Arrived::Batch(at) => at.stream.host,
+                Arrived::Finding(finding) => finding.host(),
+            };
+            if exports::holds(&mut tx, run, std::iter::once(host)).await? {
+                match arrived {
+                    Arrived::Batch(at) => late::done(&mut tx, *at).await?,
+                    Arrived::Finding(finding) => findings::sent(&mut tx, finding).await?,
+                }
+                tx.commit().await?;
+            }
+            self.arrived.pop();
+        }
+        Ok(())
+    }
+
+    /// Nothing that is on its way will be reported.
+    pub(super) fn rewind(&mut self) {
+        self.batches.clear();
+        self.findings.clear();
+    }
+
+    /// Whether nothing is on its way.
+    pub(super) fn has_landed(&self) -> bool {
+        self.batches.is_empty() && self.findings.is_empty() && self.arrived.is_empty()
+    }
+}
+
+/// Where a batch is that was stored late, alone in its segment.
+async fn find(conn: &mut Conn, late: late::Late) -> Result<Option<Located>, StoreError> {
+    let host = late.at.stream.host;
+    let mut found = find::segments(conn, &[(host, Page::from(late.received))], 4).await?;
+    let segments = found.pop().unwrap_or_default().into_iter();
+    let mut entries = segments.flat_map(|found| {
+        let key = found.key;
+        found.entries.into_iter().map(move |entry| Located { key, entry })
+    });
+    let is_it =
+        |located: &Located| located.entry.stream == late.at.stream && located.entry.first_seq == late.at.seq;
+    Ok(entries.find(is_it))
+}
