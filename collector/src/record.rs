@@ -9,6 +9,7 @@
 //! | [`group`] | what records are sorted under |
 //! | [`name`] | the group and the type of a kind of events |
 //! | [`facts`] | what is known of a host beside its name |
+//! | [`by_kind`] | tables with a line for each kind of events |
 //! | [`located`] | an event of a batch, with its place and its name |
 //! | [`renderer`] | from a batch's events to records |
 //! | [`mod@finding`] | a finding as it stands in the store, and its record |
@@ -20,6 +21,7 @@ use std::borrow::Cow;
 use wire::id::HostId;
 use wire::time::WallTime;
 
+pub mod by_kind;
 pub mod facts;
 pub mod finding;
 pub mod format;
@@ -30,6 +32,7 @@ pub mod name;
 pub mod native;
 pub mod renderer;
 
+pub use by_kind::ByKind;
 pub use facts::HostFacts;
 pub use finding::{Finding, finding};
 pub use format::Format;

@@ -31,7 +31,8 @@ use crate::clock::Reading;
 use crate::outbox::Outbox;
 use crate::session::{Attempt, Now, Reconnect};
 
-/// An outage of this length, from the last that was heard of a collector, that left more than [`BACKLOG_BYTES`] asks for a new epoch.
+/// An outage of this length, from the last that was heard of a collector, that left more than [`BACKLOG_BYTES`] asks for a
+/// new epoch.
 const OUTAGE: Duration = Duration::from_secs(5);
 const BACKLOG_BYTES: u64 = 256 << 10;
 

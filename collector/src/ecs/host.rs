@@ -24,10 +24,8 @@ pub fn host(outer: &Outer, facts: &HostFacts, boot: Option<BootId>, to: &mut Wri
         }
     }
     to.raw(r#","os":{"type":"linux""#);
-    for (name, fact) in [("kernel", &facts.kernel)] {
-        if !fact.is_empty() {
-            to.string_member(name, fact);
-        }
+    if !facts.kernel.is_empty() {
+        to.string_member("kernel", &facts.kernel);
     }
     to.raw("}");
     if !facts.arch.is_empty() {

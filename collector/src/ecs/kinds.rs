@@ -1,6 +1,8 @@
 //! What ECS's own words for a kind of events are: <https://www.elastic.co/guide/en/ecs/8.17/ecs-category-field-values-reference.html>.
 
-use wire::event::{Kind, KindInfo};
+use wire::event::Kind;
+
+use crate::record::ByKind;
 
 /// How ECS sorts a kind of events.
 #[derive(Clone, Copy, Debug)]
@@ -14,16 +16,28 @@ pub struct Sorted {
     pub event_type: &'static str,
 }
 
-const _: () = assert!(covers_all(), "a kind of `wire::event` has no line below: how does ECS sort it?");
+const _: () =
+    assert!(BY_KIND.covers_all(), "a kind of `wire::event` has no line below: how does ECS sort it?");
 
 /// How ECS sorts this kind; all system calls alike, and all that this version does not know.
 pub fn of(kind: Kind) -> Sorted {
-    let found = KINDS.iter().find(|sorted| sorted.kind == kind);
-    match found {
+    match BY_KIND.get(kind) {
         Some(sorted) => *sorted,
         None if kind.is_call() => event(kind, r#"["process"]"#, r#"["info"]"#),
         None => event(kind, r#"["host"]"#, r#"["info"]"#),
     }
+}
+
+static BY_KIND: ByKind<Sorted> = by_kind();
+
+const fn by_kind() -> ByKind<Sorted> {
+    let mut by_kind = ByKind::EMPTY;
+    let mut rest: &'static [Sorted] = KINDS;
+    while let [sorted, others @ ..] = rest {
+        rest = others;
+        by_kind = by_kind.with(sorted.kind, sorted);
+    }
+    by_kind
 }
 
 const PROCESS: &str = r#"["process"]"#;
@@ -108,29 +122,3 @@ const KINDS: &[Sorted] = &[
     event(Kind::SENSOR_CANARY, HOST, INFO),
     alert(Kind::SENSOR_TAMPER),
 ];
-
-const fn covers_all() -> bool {
-    let mut categories: &[&[KindInfo]] = &wire::event::CATEGORIES;
-    while let [kinds, others @ ..] = categories {
-        categories = others;
-        let mut kinds: &[KindInfo] = kinds;
-        while let [info, rest @ ..] = kinds {
-            kinds = rest;
-            if !covers(info.kind) {
-                return false;
-            }
-        }
-    }
-    true
-}
-
-const fn covers(kind: Kind) -> bool {
-    let mut rest = KINDS;
-    while let [sorted, others @ ..] = rest {
-        rest = others;
-        if sorted.kind.number() == kind.number() {
-            return true;
-        }
-    }
-    false
-}

@@ -12,11 +12,12 @@ use tracing::{error, info, warn};
 use wire::id::{HostId, StreamId};
 
 use super::answer::{count, outcome};
+use super::gather::GROUP_BYTES;
 use super::parcel::{Content, Parcel};
 use super::plan::{Track, Verdict, decide};
 use super::rows::KnownPaths;
 use super::work::Work;
-use super::{Committed, Config, GROUP_BYTES};
+use super::{Committed, Config};
 use crate::listener::Outcome;
 use crate::listener::noise::Noise;
 use crate::store::streams::{self, Position};

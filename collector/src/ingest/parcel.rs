@@ -10,8 +10,9 @@ use wire::time::WallTime;
 
 use super::admit::{Admitted, Claim, Refusal, admit};
 use super::plan::{Given, Kind};
-use super::{Delivery, Item, Stamp};
 use crate::listener::Outcome;
+use crate::listener::{Delivery, Item};
+use crate::store::Stamp;
 
 /// One delivery, looked into.
 #[derive(Debug)]

@@ -146,16 +146,12 @@ impl Driver<'_> {
                     self.session.handle_outcome(now(), delivery, outcome.ok());
                 }
                 permit = self.shared.sink.deliveries.of(false).reserve(), if !self.live.is_empty() => {
-                    match (permit, self.live.pop_front()) {
-                        (Ok(permit), Some(delivery)) => permit.send(delivery),
-                        _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
-                    }
+                    let delivery = self.live.pop_front();
+                    self.hand_on(permit, delivery);
                 }
                 permit = self.shared.sink.deliveries.of(true).reserve(), if !self.behind.is_empty() => {
-                    match (permit, self.behind.pop_front()) {
-                        (Ok(permit), Some(delivery)) => permit.send(delivery),
-                        _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
-                    }
+                    let delivery = self.behind.pop_front();
+                    self.hand_on(permit, delivery);
                 }
                 Ok(()) = announced.changed() => {
                     if let Some(authorities) = announced.borrow_and_update().clone() {
@@ -170,13 +166,23 @@ impl Driver<'_> {
                     self.session.handle_watermarks(now(), found.ok());
                 }
                 permit = self.shared.sink.reports.reserve(), if !self.reports.is_empty() => {
-                    match (permit, self.reports.pop_front()) {
-                        (Ok(permit), Some(report)) => permit.send(report),
-                        _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
-                    }
+                    let report = self.reports.pop_front();
+                    self.hand_on(permit, report);
                 }
                 () = sleep_until(wake.into()) => self.session.handle_timeout(now()),
             }
+        }
+    }
+
+    /// Puts the first that waits into its queue, which has room for it, or is closed as the collector stops.
+    fn hand_on<T>(
+        &mut self,
+        permit: Result<mpsc::Permit<'_, T>, mpsc::error::SendError<()>>,
+        first: Option<T>,
+    ) {
+        match (permit, first) {
+            (Ok(permit), Some(first)) => permit.send(first),
+            _ => self.session.close(Code::SHUTDOWN, "the collector stops"),
         }
     }
 

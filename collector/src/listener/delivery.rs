@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Intake;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use wire::authority::AuthorityId;
@@ -14,6 +13,8 @@ use wire::frame::sensor::{Facts, Hello};
 use wire::frame::{Code, RejectReason};
 use wire::id::{Epoch, HostId, Lane, StreamId};
 use wire::time::WallTime;
+
+use super::Intake;
 
 /// Who is at the other end, as its certificate says and nothing else.
 pub use crate::ca::CertifiedHost as HostIdentity;

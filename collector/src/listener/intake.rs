@@ -54,12 +54,12 @@ impl Arrivals {
     }
 
     /// One that waits, of what happens now.
-    pub fn try_live(&mut self) -> Option<Delivery> {
+    pub(crate) fn try_live(&mut self) -> Option<Delivery> {
         self.live.try_recv().ok()
     }
 
     /// One that waits, of what is behind.
-    pub fn try_behind(&mut self) -> Option<Delivery> {
+    pub(crate) fn try_behind(&mut self) -> Option<Delivery> {
         self.behind.try_recv().ok()
     }
 }

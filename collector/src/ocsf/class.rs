@@ -40,22 +40,13 @@ impl Class {
         self.uid * 100 + activity
     }
 
-    const fn system(uid: u32, name: &'static str, activities: &'static [(u32, &'static str)]) -> Self {
-        let (category_uid, category) = (1, "System Activity");
-        Self {
-            uid,
-            name,
-            category_uid,
-            category,
-            activities,
-            attributes: STATUS,
-            mapped: OF_STATUS,
-            needs_actor: true,
-        }
-    }
-
-    const fn network(uid: u32, name: &'static str, activities: &'static [(u32, &'static str)]) -> Self {
-        let (category_uid, category) = (4, "Network Activity");
+    /// A class with nothing but its activities beside what all events have.
+    const fn of(
+        (category_uid, category): (u32, &'static str),
+        uid: u32,
+        name: &'static str,
+        activities: &'static [(u32, &'static str)],
+    ) -> Self {
         Self {
             uid,
             name,
@@ -67,7 +58,15 @@ impl Class {
             needs_actor: false,
         }
     }
+
+    const fn system(uid: u32, name: &'static str, activities: &'static [(u32, &'static str)]) -> Self {
+        Self { needs_actor: true, ..Self::of((1, "System Activity"), uid, name, activities) }
+    }
 }
+
+const NETWORKS: (u32, &str) = (4, "Network Activity");
+const APPLICATIONS: (u32, &str) = (6, "Application Activity");
+const FINDINGS: (u32, &str) = (2, "Findings");
 
 /// What is done to files.
 pub static FILE: Class = Class::system(
@@ -108,34 +107,22 @@ pub static PROCESS: Class = Class::system(
 
 /// What somebody should look at.
 pub static DETECTION: Class = Class {
-    uid: 2004,
-    name: "Detection Finding",
-    category_uid: 2,
-    category: "Findings",
-    activities: &[(1, "Create"), (2, "Update"), (3, "Close")],
     attributes: FINDING_STATUS,
     mapped: FieldSet::EMPTY,
-    needs_actor: false,
+    ..Class::of(FINDINGS, 2004, "Detection Finding", &[(1, "Create"), (2, "Update"), (3, "Close")])
 };
 
 /// What goes over the network.
-pub static NETWORK: Class = Class::network(
+pub static NETWORK: Class = Class::of(
+    NETWORKS,
     4001,
     "Network Activity",
     &[(1, "Open"), (2, "Close"), (3, "Reset"), (4, "Fail"), (5, "Refuse"), (7, "Listen")],
 );
 
 /// What is asked of name servers.
-pub static DNS: Class = Class::network(4003, "DNS Activity", &[(1, "Query"), (2, "Response")]);
+pub static DNS: Class = Class::of(NETWORKS, 4003, "DNS Activity", &[(1, "Query"), (2, "Response")]);
 
 /// What becomes of containers and sensors.
-pub static APPLICATION: Class = Class {
-    uid: 6002,
-    name: "Application Lifecycle",
-    category_uid: 6,
-    category: "Application Activity",
-    activities: &[(3, "Start"), (4, "Stop")],
-    attributes: STATUS,
-    mapped: OF_STATUS,
-    needs_actor: false,
-};
+pub static APPLICATION: Class =
+    Class::of(APPLICATIONS, 6002, "Application Lifecycle", &[(3, "Start"), (4, "Stop")]);

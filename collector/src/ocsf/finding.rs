@@ -65,13 +65,13 @@ fn info(finding: &Finding<'_>, to: &mut Writer) {
     to.string_member("uid", &finding.id.to_string());
     to.string_member("title", title(finding.kind));
     to.string_member("desc", &finding.summary());
-    for (name, at) in [("first_seen_time", finding.first_found), ("last_seen_time", finding.last_found)] {
+    for (name, precise, at) in [
+        ("first_seen_time", "first_seen_time_dt", finding.first_found),
+        ("last_seen_time", "last_seen_time_dt", finding.last_found),
+    ] {
         to.key(name);
         to.millis(at);
-    }
-    for (name, at) in [("first_seen_time_dt", finding.first_found), ("last_seen_time_dt", finding.last_found)]
-    {
-        to.key(name);
+        to.key(precise);
         to.moment(at);
     }
     to.key("types");

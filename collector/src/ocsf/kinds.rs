@@ -3,6 +3,7 @@
 use wire::event::Kind;
 
 use super::mapping::Mapping;
+use crate::record::ByKind;
 
 mod container;
 mod dns;
@@ -28,7 +29,7 @@ pub const TABLES: [&[Mapping]; 9] = [
 ];
 
 const _: () = assert!(
-    covers_all(),
+    BY_KIND.covers_all(),
     "a kind of `wire::event` has no line in the table of its category: what does it become?"
 );
 
@@ -37,59 +38,23 @@ pub fn of(kind: Kind) -> &'static Mapping {
     if kind.is_call() {
         return &syscall::CALL;
     }
-    BY_NUMBER.get(usize::from(kind.number())).copied().flatten().unwrap_or(&syscall::UNKNOWN)
+    BY_KIND.get(kind).unwrap_or(&syscall::UNKNOWN)
 }
 
-/// Kinds that are no calls have numbers below this.
-const N_NUMBERS: usize = 512;
+static BY_KIND: ByKind<Mapping> = by_kind();
 
-static BY_NUMBER: [Option<&Mapping>; N_NUMBERS] = by_number();
-
-const fn by_number() -> [Option<&'static Mapping>; N_NUMBERS] {
-    let mut by_number = [None; N_NUMBERS];
+const fn by_kind() -> ByKind<Mapping> {
+    let mut by_kind = ByKind::EMPTY;
     let mut tables: &'static [&'static [Mapping]] = &TABLES;
     while let [table, others @ ..] = tables {
         tables = others;
         let mut mappings: &'static [Mapping] = table;
         while let [mapping, rest @ ..] = mappings {
             mappings = rest;
-            let (_, from) = by_number.split_at_mut(mapping.kind.number() as usize);
-            if let [slot, ..] = from {
-                *slot = Some(mapping);
-            }
+            by_kind = by_kind.with(mapping.kind, mapping);
         }
     }
-    by_number
-}
-
-const fn covers_all() -> bool {
-    let mut categories: &[&[wire::event::KindInfo]] = &wire::event::CATEGORIES;
-    while let [kinds, others @ ..] = categories {
-        categories = others;
-        let mut kinds: &[wire::event::KindInfo] = kinds;
-        while let [info, rest @ ..] = kinds {
-            kinds = rest;
-            if !covers(info.kind) {
-                return false;
-            }
-        }
-    }
-    true
-}
-
-const fn covers(kind: Kind) -> bool {
-    let mut tables: &[&[Mapping]] = &TABLES;
-    while let [table, others @ ..] = tables {
-        tables = others;
-        let mut mappings: &[Mapping] = table;
-        while let [mapping, rest @ ..] = mappings {
-            mappings = rest;
-            if mapping.kind.number() == kind.number() {
-                return true;
-            }
-        }
-    }
-    false
+    by_kind
 }
 
 #[cfg(test)]

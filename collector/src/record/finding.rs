@@ -106,6 +106,9 @@ impl Finding<'_> {
                 format!("other bytes came under a number of {about} that is stored: {}", of("first_seq"))
             }
             "clone" => format!("its certificate is used from two places at once: {}", of("addresses")),
+            "impersonation" => {
+                format!("it sends a stream under epoch {about}, which is of host {}", of("epoch_of"))
+            }
             "tamper" => format!(
                 "its sensor tells that somebody touched what is its own ({about}, from event {})",
                 of("first_seq")

@@ -80,11 +80,12 @@ pub fn follow(attributes: &[Attribute], given: Given<'_>, to: &mut Writer) -> bo
             }
             From::FieldOr(field, form, json) => {
                 to.key(name);
-                match given.get(*field) {
+                let value = given.get(*field);
+                match value {
                     Some(value) => form.write(*field, value, to),
                     None => to.raw(json),
                 }
-                given.get(*field).is_some()
+                value.is_some()
             }
             From::Object(inner) => {
                 let before = to.len();
