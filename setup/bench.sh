@@ -33,7 +33,7 @@ bench_recovery() {
 programs() { cargo build --locked --quiet --profile bench -p vedette-collector -p vedette-sensor -p tests --features tests/sample; }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(codec ingest export uplink recovery search export_map host cost)
+[ ${#names[@]} -gt 0 ] || names=(codec ingest export uplink recovery search export-map host cost)
 
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), Linux $(uname -r), $(date -u +%F)"
 for name in "${names[@]}"; do

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 version=4.1.1
+log4j=2.24.3 # Kafka brings it, but not what lets Kafka write with it
 cache=${VEDETTE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette}/kafka
 
 java_is_new_enough() {
@@ -18,7 +19,7 @@ java_is_new_enough || { echo "missing Kafka 4 runs on Java 17 or newer, and this
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
 flock 9
-to=$cache/$version
+to=$cache/$version-log4j-$log4j
 if [ ! -d "$to" ]; then
     command -v mvn >/dev/null || { echo "missing there is no mvn to fetch Kafka with (Debian: maven)"; exit; }
     # Nobody else is at it: what lies half made is from a run that was killed.
@@ -31,6 +32,7 @@ if [ ! -d "$to" ]; then
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>$log4j</version></dependency>
   </dependencies>
 </project>
 EOT

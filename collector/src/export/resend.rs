@@ -68,7 +68,6 @@ impl Resend {
                 key: &key,
                 headers: &headers,
                 value: &record.value,
-                time_ms: record.time.unix_ns() / 1_000_000,
                 number: number(slot, 0),
             };
             loop {

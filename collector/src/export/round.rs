@@ -233,7 +233,6 @@ pub(super) fn send(
         key: &key,
         headers: &headers,
         value: &record.value,
-        time_ms: record.time.unix_ns() / 1_000_000,
         number: number(slot, event),
     };
     if is_alone {

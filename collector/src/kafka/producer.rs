@@ -21,7 +21,8 @@ pub struct Reports {
     pub trouble: Box<dyn Fn(Failure) + Send + Sync>,
 }
 
-/// A record on its way.
+/// A record on its way. Its timestamp is when it is given to the connection and not when the event was: by that Kafka deletes
+/// what is too old and refuses what is of the future, and neither a clock of a host's nor a late export may bring that about.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// Where to.
@@ -32,8 +33,6 @@ pub struct Record<'a> {
     pub headers: &'a [(&'static str, String)],
     /// What it says.
     pub value: &'a [u8],
-    /// In ms since 1970.
-    pub time_ms: i64,
     /// What it is reported by.
     pub number: u64,
 }
@@ -80,7 +79,6 @@ impl Producer {
         let sent = BaseRecord::with_opaque_to(record.topic, record.number as usize)
             .key(record.key)
             .payload(record.value)
-            .timestamp(record.time_ms.max(0))
             .headers(headers);
         match self.producer.send(sent) {
             Ok(()) => Ok(()),

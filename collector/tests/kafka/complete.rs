@@ -35,7 +35,7 @@ async fn what_is_stored_is_exported_in_order_and_after_a_stop_nothing_comes_twic
 
     let searched = world.searched("").await;
     assert_eq!(searched.len(), 5 * (20 + 1_500 + 3 + 200 + 50));
-    let read = world.read(broker, searched.len());
+    let read = world.read(broker);
     assert_eq!(same(&read, &searched), 0, "some came twice");
     in_order(&read);
     let first = &read[0];
@@ -74,7 +74,7 @@ async fn what_was_stored_before_is_found_fresh_merged_shed_and_refused() {
     let searched = world.searched("").await;
     assert_eq!(searched.len(), 3 * (20 + 30 + 1_200 + 40 + 25));
     // The tombstone did not fit its chain, which is a finding.
-    let (findings, read) = world.findings_and_events(broker, searched.len() + 1);
+    let (findings, read) = world.findings_and_events(broker);
     assert_eq!(same(&read, &searched), 0);
     in_order(&read);
     assert_eq!(findings.len(), 1, "{findings:?}");
@@ -100,7 +100,7 @@ async fn a_filter_leaves_out_and_each_group_has_its_topic_and_format() {
     exporting.stop().await;
     let searched = world.searched("not event.category:file").await;
     assert!(searched.len() > 100 && searched.len() < 800);
-    let read = world.read(broker, searched.len());
+    let read = world.read(broker);
     let by_id: BTreeMap<&str, _> = read.iter().map(|record| (record.id(), record)).collect();
     assert_eq!(by_id.len(), searched.len());
     assert!(searched.keys().all(|id| by_id.contains_key(id.as_str())));
@@ -128,7 +128,7 @@ async fn what_was_there_before_the_sink_is_left_out_unless_asked_for() {
     let exporting = world.export(settings);
     world.exported().await;
     exporting.stop().await;
-    let read = world.read(broker, 2 * 12);
+    let read = world.read(broker);
     let became = sqlx::query("select next_seq, n_sent, n_left_out, n_expired, n_gone from export")
         .fetch_all(&world.pool)
         .await
@@ -169,6 +169,6 @@ async fn what_is_replayed_from_quarantine_is_exported_too() {
         tokio::time::sleep(Duration::from_millis(100)).await; // poll interval
     }
     exporting.stop().await;
-    let read = world.read(broker, 60);
+    let read = world.read(broker);
     assert_eq!(same(&read, &searched), 0);
 }

@@ -195,14 +195,14 @@ impl World {
     }
 
     /// Reads all events back.
-    pub(crate) fn read(&self, broker: &Broker, at_least: usize) -> Vec<Read> {
-        let (_, events) = self.findings_and_events(broker, at_least);
+    pub(crate) fn read(&self, broker: &Broker) -> Vec<Read> {
+        let (_, events) = self.findings_and_events(broker);
         events
     }
 
-    pub(crate) fn findings_and_events(&self, broker: &Broker, at_least: usize) -> (Vec<Read>, Vec<Read>) {
+    pub(crate) fn findings_and_events(&self, broker: &Broker) -> (Vec<Read>, Vec<Read>) {
         let topics = format!("{}.*", self.prefix);
-        let read = tokio::task::block_in_place(|| broker.read(&topics, at_least));
+        let read = tokio::task::block_in_place(|| broker.read(&topics));
         read.into_iter().partition(|record| record.header("ce_type").starts_with("vedette.finding."))
     }
 }

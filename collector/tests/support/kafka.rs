@@ -75,7 +75,8 @@ impl Broker {
         ])
     }
 
-    /// Makes and starts a broker, with these settings beside.
+    /// Makes and starts a broker, with these settings beside. What is older than a week it deletes at once: an event's age must
+    /// not be its record's.
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("vedette-kafka-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
@@ -92,7 +93,7 @@ impl Broker {
              share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n\
              default.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\nnum.network.threads=2\nnum.io.threads=4\n\
              num.recovery.threads.per.data.dir=1\nbackground.threads=2\nlog.cleaner.dedupe.buffer.size=2097152\n\
-             controlled.shutdown.enable=false\n",
+             controlled.shutdown.enable=false\nlog.initial.task.delay.ms=1000\nlog.retention.check.interval.ms=1000\n",
             data.display()
         );
         settings.iter().for_each(|(name, value)| text.push_str(&format!("{name}={value}\n")));
@@ -192,31 +193,50 @@ impl Broker {
         assert!(said.status.success(), "{class} {words:?}: {}", String::from_utf8_lossy(&said.stdout));
     }
 
-    /// What is in the topics with these names (a regular expression), as Kafka's own console consumer reads it; waits for
-    /// `at_least` records, and then for more until none comes for some seconds.
-    pub fn read(&self, topics: &str, at_least: usize) -> Vec<Read> {
-        let mut all = Vec::new();
-        let until = Instant::now() + Duration::from_secs(60);
-        // On a busy machine it takes a while until it has joined its group.
-        let mut patience_ms = 3_000;
-        loop {
-            let mut consumer = self.java("org.apache.kafka.tools.consumer.ConsoleConsumer", "128m");
-            consumer.args(["--bootstrap-server", &self.address(), "--include", topics, "--from-beginning"]);
-            consumer.args(["--timeout-ms", &patience_ms.to_string()]);
-            patience_ms *= 2;
-            for property in
-                ["print.key=true", "print.headers=true", "print.partition=true", "print.timestamp=true"]
-            {
-                consumer.args(["--property", property]);
-            }
-            let said = consumer.output().unwrap();
-            let said = String::from_utf8(said.stdout).unwrap();
-            let read: Vec<Read> = said.lines().filter_map(Read::of).collect();
-            if read.len() >= at_least || Instant::now() > until {
-                all.extend(read);
-                return all;
-            }
+    /// What is in the topics with these names (a regular expression), all of it, as Kafka's own console consumer reads it.
+    pub fn read(&self, topics: &str) -> Vec<Read> {
+        let n_records = self.n_records(topics);
+        if n_records == 0 {
+            return Vec::new();
         }
+        let mut consumer = self.java("org.apache.kafka.tools.consumer.ConsoleConsumer", "128m");
+        consumer.args(["--bootstrap-server", &self.address(), "--include", topics, "--from-beginning"]);
+        // On a busy machine it takes a while until it has joined its group.
+        consumer.args(["--max-messages", &n_records.to_string(), "--timeout-ms", "60000"]);
+        for property in ["print.key=true", "print.headers=true", "print.partition=true"] {
+            consumer.args(["--property", property]);
+        }
+        let said = consumer.output().unwrap();
+        let errors = String::from_utf8_lossy(&said.stderr).into_owned();
+        let read: Vec<Read> = String::from_utf8(said.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| Read::of(line).unwrap_or_else(|| panic!("no record: {line:?}\n{errors}")))
+            .collect();
+        assert_eq!(read.len(), n_records, "the consumer has not read all: {errors}");
+        read
+    }
+
+    /// How many records these topics hold, as their offsets say.
+    fn n_records(&self, topics: &str) -> usize {
+        let mut offsets = self.java("org.apache.kafka.tools.GetOffsetShell", "64m");
+        let said = offsets.args(["--bootstrap-server", &self.address(), "--topic", topics]).output().unwrap();
+        let told = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.status.success(), "{told}{}", String::from_utf8_lossy(&said.stderr));
+        told.lines().map(|line| line.rsplit(':').next().unwrap().parse::<usize>().unwrap()).sum()
+    }
+
+    /// Waits until the files of a topic that was deleted are nobody's any more: what is sent to it is refused from then on.
+    pub fn wait_until_gone(&self, topic: &str) {
+        let is_of = |name: &str| {
+            name.strip_prefix(topic)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .is_some_and(|n| n.parse::<u32>().is_ok())
+        };
+        self.wait_until("a topic is gone", || {
+            let files = std::fs::read_dir(self.folder.join("data")).unwrap();
+            !files.flatten().any(|file| is_of(&file.file_name().to_string_lossy()))
+        });
     }
 
     fn java(&self, class: &str, heap: &str) -> Command {
@@ -228,8 +248,8 @@ impl Broker {
     }
 }
 
-/// Only what is wrong.
-const LOGGING: &str = "Configuration:\n  Appenders:\n    Console:\n      name: out\n      PatternLayout:\n        pattern: '%d %p %m (%c)%n'\n  Loggers:\n    Root:\n      level: WARN\n      AppenderRef:\n        - ref: out\n";
+/// Only what is wrong; not where a consumer prints records.
+const LOGGING: &str = "Configuration:\n  Appenders:\n    Console:\n      name: out\n      target: SYSTEM_ERR\n      PatternLayout:\n        pattern: '%d %p %m (%c)%n'\n  Loggers:\n    Root:\n      level: WARN\n      AppenderRef:\n        - ref: out\n";
 
 impl Drop for Broker {
     fn drop(&mut self) {
@@ -248,7 +268,6 @@ impl Drop for Clean {
 /// A record as the console consumer prints it.
 #[derive(Clone, Debug)]
 pub struct Read {
-    pub time_ms: i64,
     pub partition: u32,
     pub headers: Vec<(String, String)>,
     pub key: String,
@@ -257,8 +276,7 @@ pub struct Read {
 
 impl Read {
     fn of(line: &str) -> Option<Self> {
-        let mut parts = line.splitn(5, '\t');
-        let time_ms = parts.next()?.strip_prefix("CreateTime:")?.parse().ok()?;
+        let mut parts = line.splitn(4, '\t');
         let partition = parts.next()?.strip_prefix("Partition:")?.parse().ok()?;
         let headers = parts.next()?.split(',').filter_map(|header| {
             let (name, value) = header.split_once(':')?;
@@ -266,7 +284,7 @@ impl Read {
         });
         let headers = headers.collect();
         let key = parts.next()?.to_owned();
-        Some(Self { time_ms, partition, headers, key, value: serde_json::from_str(parts.next()?).ok()? })
+        Some(Self { partition, headers, key, value: serde_json::from_str(parts.next()?).ok()? })
     }
 
     pub fn header(&self, name: &str) -> &str {
