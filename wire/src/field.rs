@@ -153,6 +153,7 @@ fields! {
     104 KubernetesNamespace "kubernetes.namespace" Keyword Subject, "The pod's namespace.";
     105 KubernetesPodName "kubernetes.pod.name" Keyword Subject, "The pod's name.";
     106 KubernetesPodUid "kubernetes.pod.uid" Keyword Subject, "The pod's uid, from the control group's path.";
+    107 KubernetesLabels "kubernetes.labels" KeywordList Subject, "The pod's labels, as key=value.";
 
     120 LineageAncestorEntityId "lineage.ancestor.entity_id" KeywordList Store, "Any ancestor, across hosts; search and trees only.";
     121 LineageAncestorName "lineage.ancestor.name" KeywordList Store, "The name of any ancestor, across hosts; search and trees only.";

@@ -71,6 +71,8 @@ pub enum Class {
     Rule = 23,
     /// `process.hash.sha256`.
     Sha256 = 24,
+    /// One of `kubernetes.labels`.
+    PodLabel = 25,
     /// Says that the batch has too many distinct values of a class to list any; the bytes are that class's number.
     Cut = 255,
 }
@@ -111,6 +113,7 @@ pub(crate) const VALUES: &[(Field, Class)] = &[
     (Field::ContainerImageName, Class::ContainerImage),
     (Field::KubernetesPodName, Class::PodName),
     (Field::KubernetesNamespace, Class::PodNamespace),
+    (Field::KubernetesLabels, Class::PodLabel),
     (Field::FilePath, Class::File),
     (Field::FileTargetPath, Class::File),
     (Field::SourceIp, Class::Source),

@@ -26,6 +26,8 @@ pub struct About {
     pub pod: Bytes,
     /// The namespace of its pod.
     pub namespace: Bytes,
+    /// The labels of its pod, each `key=value`, in order.
+    pub labels: Vec<Bytes>,
     /// Which runtime said so, if the control group's path does not tell.
     pub runtime: Option<Runtime>,
 }
@@ -80,7 +82,7 @@ enum Fate {
     Failed(BootTime, u32),
 }
 
-/// The most containers that are remembered: some 300 bytes each.
+/// The most containers that are remembered: some 300 bytes each, and a pod's labels.
 const MAX_KNOWN: usize = 4096;
 /// The most that wait to be handed out.
 const MAX_WAITING: usize = 1024;

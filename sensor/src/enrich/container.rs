@@ -29,5 +29,7 @@ pub fn names(about: &About) -> impl Iterator<Item = (Field, Value)> {
     ];
     let said = texts.into_iter().filter(|(_, text)| !text.is_empty());
     let runtime = about.runtime.map(|runtime| (Field::ContainerRuntime, Value::from(runtime)));
-    said.map(|(field, text)| (field, Value::Keyword(text.clone()))).chain(runtime)
+    let labels =
+        (!about.labels.is_empty()).then(|| (Field::KubernetesLabels, Value::List(about.labels.clone())));
+    said.map(|(field, text)| (field, Value::Keyword(text.clone()))).chain(labels).chain(runtime)
 }

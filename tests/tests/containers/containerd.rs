@@ -72,9 +72,10 @@ fn assert_of(event: &Value, id: &str, name: &str, image: &str) {
         ("kubernetes.pod.name", "shop-0"),
         ("kubernetes.namespace", "retail"),
     ];
-    for (field, value) in names {
-        assert_eq!(text(event, field), value, "{field} of {event}");
+    for (name, value) in names {
+        assert_eq!(text(event, name), value, "{name} of {event}");
     }
+    assert_eq!(field(event, "kubernetes.labels"), &json!(["app=shop", "tier=front"]), "{event}");
 }
 
 #[test]

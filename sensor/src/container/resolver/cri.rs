@@ -26,13 +26,15 @@ use crate::container::Id;
 use crate::container::names::About;
 use message::{
     ContainerStatusRequest, ContainerStatusResponse, IdFilter, ListContainersResponse,
-    ListPodSandboxResponse, ListRequest, PodSandboxMetadata, VersionRequest, VersionResponse,
+    ListPodSandboxResponse, ListRequest, PodSandbox, PodSandboxMetadata, VersionRequest, VersionResponse,
 };
 
 mod message;
 
 /// The most bytes of an answer's headers.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
+/// The most labels of a pod that are kept.
+const MAX_LABELS: usize = 16;
 /// So many bytes of an answer may be under way.
 const WINDOW_BYTES: u32 = 64 << 10;
 
@@ -44,11 +46,7 @@ pub(super) async fn find(socket: &Path, id: Id) -> Result<Option<About>, Fault> 
     let Some(container) = listed.containers.into_iter().find(|container| container.id == id) else {
         // The sandbox of a pod is no container to Kubernetes, though it has a group and a process of its own.
         let pod = pod(&mut client, &id).await?;
-        return Ok(pod.map(|pod| About {
-            pod: name(pod.name),
-            namespace: name(pod.namespace),
-            ..About::default()
-        }));
+        return Ok(pod.map(of_pod));
     };
     let pod = pod(&mut client, &container.pod_sandbox_id).await?.unwrap_or_default();
     let request = ContainerStatusRequest { container_id: id };
@@ -57,10 +55,25 @@ pub(super) async fn find(socket: &Path, id: Id) -> Result<Option<About>, Fault> 
     Ok(Some(About {
         name: name(container.metadata.unwrap_or_default().name),
         image: name(image.unwrap_or_default().image),
-        pod: name(pod.name),
-        namespace: name(pod.namespace),
-        runtime: None,
+        ..of_pod(pod)
     }))
+}
+
+/// What is said of all containers of a pod.
+fn of_pod(pod: PodSandbox) -> About {
+    let PodSandboxMetadata { name: own, namespace } = pod.metadata.unwrap_or_default();
+    let labels = pod.labels.into_iter().filter(|(key, _)| !is_of_kubelet(key));
+    About {
+        pod: name(own),
+        namespace: name(namespace),
+        labels: labels.take(MAX_LABELS).map(|(key, value)| name(format!("{key}={value}"))).collect(),
+        ..About::default()
+    }
+}
+
+/// Labels by which the kubelet finds a pod again, whose names stand in fields of their own.
+fn is_of_kubelet(key: &str) -> bool {
+    key.starts_with("io.kubernetes.")
 }
 
 /// Whether it answers, and speaks this version of the interface.
@@ -70,13 +83,13 @@ pub(super) async fn version(socket: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn pod(client: &mut Client, id: &str) -> Result<Option<PodSandboxMetadata>, Fault> {
+async fn pod(client: &mut Client, id: &str) -> Result<Option<PodSandbox>, Fault> {
     // An empty filter would ask for all.
     if id.is_empty() {
         return Ok(None);
     }
     let listed: ListPodSandboxResponse = client.call("ListPodSandbox", ListRequest::of(id)).await?;
-    Ok(listed.items.into_iter().find(|pod| pod.id == id).and_then(|pod| pod.metadata))
+    Ok(listed.items.into_iter().find(|pod| pod.id == id))
 }
 
 /// One connection, which is not made anew when it ends: whoever closes it at once would be called all the time.

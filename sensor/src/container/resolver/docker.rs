@@ -95,7 +95,7 @@ fn read(body: &[u8], id: Id) -> Option<About> {
         image: name(image),
         pod: name(label("pod.name")),
         namespace: name(label("pod.namespace")),
-        runtime: None,
+        ..About::default()
     })
 }
 

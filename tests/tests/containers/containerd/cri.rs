@@ -1,5 +1,6 @@
 //! What a kubelet asks of a runtime: `runtime.v1` (`k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`), as far as it is needed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hyper_util::rt::TokioIo;
@@ -79,6 +80,9 @@ impl Kubelet {
                 namespace: namespace.into(),
             }),
             log_directory: self.logs.clone(),
+            labels: [("tier", "front"), ("app", "shop"), ("io.kubernetes.pod.name", name)]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: self.cgroup_parent.clone(),
                 security_context: Some(security),
@@ -137,6 +141,8 @@ struct PodSandboxConfig {
     metadata: Option<PodSandboxMetadata>,
     #[prost(string, tag = "3")]
     log_directory: String,
+    #[prost(btree_map = "string, string", tag = "6")]
+    labels: BTreeMap<String, String>,
     #[prost(message, optional, tag = "8")]
     linux: Option<LinuxPodSandboxConfig>,
 }

@@ -1,6 +1,8 @@
 //! The messages of `runtime.v1` (`k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`), as far as they are used: a field that is
 //! not here is skipped by whoever reads, and has its default where it is sent.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 
 /// `VersionRequest`.
@@ -100,6 +102,8 @@ pub(super) struct PodSandbox {
     pub(super) id: String,
     #[prost(message, optional, tag = "2")]
     pub(super) metadata: Option<PodSandboxMetadata>,
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 /// `PodSandboxMetadata`.
