@@ -24,7 +24,8 @@ fn main() {
 
     require_clang();
     require_header("bpf/bpf_helpers.h", "libbpf-dev", &target);
-    require_header("asm/types.h", "linux-libc-dev", &target);
+    let package = if target.is_cross() { "linux-libc-dev-arm64-cross" } else { "linux-libc-dev" };
+    require_header("asm/types.h", package, &target);
     let programs = Path::new("bpf/sensor.bpf.c");
     compile(&target, programs, &["-mcpu=v3", "-DHAVE_LOOP"], &out.join("sensor.o"));
     compile(&target, programs, &["-mcpu=v3"], &out.join("sensor_before_5_17.o"));
@@ -68,7 +69,14 @@ impl Target {
             Ok("aarch64") => ("arm64", "aarch64-linux-gnu"),
             other => fail(&format!("the sensor runs on x86_64 and aarch64, not on {other:?}")),
         };
-        Self { arch, include: Path::new("/usr/include").join(triple) }
+        // Its own place, else that of the packages for cross-compilers.
+        let own = Path::new("/usr/include").join(triple);
+        let cross = Path::new("/usr").join(triple).join("include");
+        Self { arch, include: if own.join("asm").exists() { own } else { cross } }
+    }
+
+    fn is_cross(&self) -> bool {
+        env::var("HOST").ok() != env::var("TARGET").ok()
     }
 
     fn args(&self) -> [String; 2] {

@@ -57,6 +57,8 @@ pub struct State {
     pub pool: Pool,
     /// The certificate authorities.
     pub ca: Arc<Keyring>,
+    /// Where sensors reach this collector, as `host:port`.
+    pub addresses: Arc<[String]>,
     /// How often the routes that need no token may be called.
     pub limits: Arc<Limits>,
     /// The hosts whose certificates no longer count.

@@ -3,6 +3,7 @@
 //! Keys are files of this host, so these are no routes of the API.
 
 pub mod authority;
+pub mod owner;
 
 use crate::config::Config;
 use crate::postgres::{PostgresError, Private, Status};

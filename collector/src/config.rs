@@ -61,6 +61,7 @@ struct Written {
     listen: String,
     metrics: Option<String>,
     database: Option<String>,
+    database_file: Option<PathBuf>,
     retention: String,
     retention_gb: Option<u64>,
     certificate_lifetime: String,
@@ -76,17 +77,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Config {
     /// Reads the settings: `flags` win over the environment, that over the file, that over defaults. The file
-    /// is the one `flags` names, else `collector/collector.toml` under the home if it is there.
+    /// is the one `flags` names, else `collector/collector.toml` under the home if it is there, else the system's.
     ///
     /// # Errors
     /// When a file or a value cannot be read, or a key is not known; says which and what was expected.
     pub fn load(flags: &ServeFlags, default_home: &Path) -> Result<Self, ConfigError> {
-        let home = flags.home.clone().unwrap_or_else(|| default_home.to_owned());
-        let file = match &flags.config {
-            Some(file) if !file.is_file() => return Err(ConfigError::NoFile { path: file.clone() }),
-            Some(file) => file.clone(),
-            None => home.join("collector/collector.toml"),
-        };
+        let file = Self::file(flags, default_home);
+        if flags.config.is_some() && !file.is_file() {
+            return Err(ConfigError::NoFile { path: file });
+        }
         let mut figment = Figment::from(Serialized::defaults(Written::defaults(default_home.to_owned())));
         if file.is_file() {
             figment = figment.merge(Toml::file_exact(&file));
@@ -98,6 +97,14 @@ impl Config {
         }
         let written: Written = figment.extract().map_err(|e| wrong::explain(&e, &file))?;
         Self::read(written)
+    }
+
+    /// The file that [`Self::load`] reads, or would if it were there.
+    pub fn file(flags: &ServeFlags, default_home: &Path) -> PathBuf {
+        let home = flags.home.as_deref().unwrap_or(default_home);
+        let files = || wire::home::settings(home, "collector", "collector.toml");
+        let found = flags.config.clone().or_else(|| files().into_iter().find(|file| file.is_file()));
+        found.or_else(|| files().into_iter().next()).unwrap_or_default()
     }
 
     fn read(written: Written) -> Result<Self, ConfigError> {
@@ -146,7 +153,10 @@ impl Config {
             })?,
             listen,
             metrics,
-            database: written.database.filter(|url| !url.is_empty()),
+            database: match written.database.filter(|url| !url.is_empty()) {
+                Some(url) => Some(url),
+                None => written.database_file.as_deref().map(secret).transpose()?,
+            },
             retention,
             certificate_lifetime,
             retention_bytes: written.retention_gb.map(|gb| gb.saturating_mul(1_000_000_000)),
@@ -163,6 +173,21 @@ impl Config {
     }
 }
 
+/// The URL that a file holds, for where secrets are files.
+fn secret(file: &Path) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(file);
+    let found = text.map(|text| text.trim().to_owned()).unwrap_or_default();
+    if found.is_empty() {
+        return Err(ConfigError::Value {
+            key: "database_file",
+            found: file.display().to_string(),
+            expected: "a file that can be read and holds a URL such as postgres://vedette:…@db/vedette"
+                .to_owned(),
+        });
+    }
+    Ok(found)
+}
+
 impl Written {
     fn defaults(home: PathBuf) -> Self {
         Self {
@@ -170,6 +195,7 @@ impl Written {
             listen: "0.0.0.0:7443".to_owned(),
             metrics: None,
             database: None,
+            database_file: None,
             retention: "30d".to_owned(),
             retention_gb: None,
             certificate_lifetime: "24h".to_owned(),
@@ -227,6 +253,36 @@ mod tests {
             let error = load(toml, ServeFlags::default()).unwrap_err();
             assert!(error.contains(expected), "{toml}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_may_hold_where_the_database_is() {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        let toml = format!("database_file = {:?}", secret.path());
+        let error = load(&toml, ServeFlags::default()).unwrap_err();
+        assert!(error.contains("holds a URL"), "{error}");
+        std::fs::write(secret.path(), "postgres://a:b@c/d\n").unwrap();
+        let found = |flags| load(&toml, flags).unwrap().database;
+        assert_eq!(found(ServeFlags::default()).as_deref(), Some("postgres://a:b@c/d"));
+        let flags = ServeFlags { database: Some("postgres://e/f".to_owned()), ..ServeFlags::default() };
+        assert_eq!(found(flags).as_deref(), Some("postgres://e/f"), "what is said goes before");
+    }
+
+    #[test]
+    fn what_packages_bring_says_what_the_defaults_are() {
+        let brought = include_str!("../../deploy/settings/collector.toml");
+        let config = |toml: &str| load(toml, ServeFlags::default()).unwrap();
+        assert_eq!(config(brought), config(""), "as it is");
+        // A setting is commented out without a blank, what is said of it with one.
+        let lines =
+            brought.lines().filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
+        let examples = ["names", "database_file", "retention_gb"];
+        let is_example = |line: &&str| examples.iter().any(|name| line.split(' ').next() == Some(name));
+        let (shown, defaults): (Vec<_>, Vec<_>) = lines.partition(is_example);
+        assert_eq!(shown.len(), examples.len());
+        assert!(defaults.len() > 5, "{defaults:?}");
+        assert_eq!(config(&defaults.join("\n")), config(""));
+        config(&shown.join("\n").replace("/etc/vedette/database", "/proc/version"));
     }
 
     #[test]

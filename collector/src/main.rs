@@ -9,7 +9,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use vedette_collector::command::authority;
+use vedette_collector::ca::Authority;
+use vedette_collector::command::{authority, owner};
 use vedette_collector::config::{Config, LogFormat, ServeFlags};
 use vedette_collector::{backup, home, manual, plural, serve};
 
@@ -83,6 +84,18 @@ struct Place {
 
 #[derive(Subcommand)]
 enum CaCommand {
+    /// Make an authority in a folder, for collectors that are to be started with it
+    Create {
+        /// The folder; its two files hold the fleet's key: keep them like that
+        dir: PathBuf,
+    },
+    /// Take over the authority that a folder holds, before this collector's first start
+    Import {
+        /// The folder, with ca.key and ca.pem
+        dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Tell which authorities there are, which collector holds which, and which hosts are left on the old one
     Status {
         #[command(flatten)]
@@ -127,6 +140,15 @@ fn main() -> ExitCode {
 
 fn authority(command: CaCommand) -> anyhow::Result<()> {
     match command {
+        CaCommand::Create { dir } => {
+            let made = Authority::open_or_create(&dir, time::OffsetDateTime::now_utc())?;
+            println!("{} holds the authority {}", dir.display(), made.fingerprint());
+        }
+        CaCommand::Import { dir, place } => {
+            let folder = place.config()?.folder();
+            let taken = Authority::import(&dir, &folder)?;
+            println!("{} holds the authority {}", folder.display(), taken.fingerprint());
+        }
         CaCommand::Status { place, json } => {
             let report = blocking(authority::status(&place.config()?))?;
             let text = if json { format!("{}\n", report.json()) } else { report.text() };
@@ -159,8 +181,7 @@ fn authority(command: CaCommand) -> anyhow::Result<()> {
 }
 
 fn save(place: &Place, out: Option<&Path>) -> anyhow::Result<()> {
-    let config = place.config()?;
-    let settings = place.config.clone().unwrap_or_else(|| config.folder().join("collector.toml"));
+    let (config, settings) = place.look_up()?;
     let saved = blocking(backup::save(&config, &settings, out))?;
     println!("{}", saved.path.display());
     eprintln!(
@@ -199,6 +220,11 @@ where
 
 impl Place {
     fn config(&self) -> anyhow::Result<Config> {
+        Ok(self.look_up()?.0)
+    }
+
+    /// The settings and their file. From here on, root is the user whose collector this is.
+    fn look_up(&self) -> anyhow::Result<(Config, PathBuf)> {
         let flags = ServeFlags {
             config: self.config.clone(),
             home: self.home.clone(),
@@ -209,7 +235,11 @@ impl Place {
             Some(home) => home.clone(),
             None => home::default()?,
         };
-        Ok(Config::load(&flags, &default_home)?)
+        let config = Config::load(&flags, &default_home)?;
+        if let Some(user) = owner::become_owner(&config)? {
+            eprintln!("as user {user}, whose collector this is");
+        }
+        Ok((config, Config::file(&flags, &default_home)))
     }
 }
 

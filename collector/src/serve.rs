@@ -13,6 +13,7 @@ mod lock;
 mod parts;
 mod port;
 mod ready;
+mod service;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -171,11 +172,13 @@ pub async fn serve(config: Config, extras: Extras, shutdown: CancellationToken) 
             certificate,
             listener,
             api_port,
+            addresses: certificate::addresses(&config.names, listen),
             metrics_port,
             recorder,
         };
         let parts = whole.start();
         ready::announce(&folder, &announce)?;
+        service::ready(listen);
         tracing::info!(%listen, ca_sha256 = %announce.ca_sha256, "serving on {listen}");
         parts.run_until(&shutdown).await
     }
@@ -203,6 +206,7 @@ struct Whole<'a> {
     certificate: Certificate,
     listener: Listener,
     api_port: std::net::TcpListener,
+    addresses: Vec<String>,
     metrics_port: tokio::net::TcpListener,
     recorder: metrics_exporter_prometheus::PrometheusHandle,
 }
@@ -232,6 +236,7 @@ impl Whole<'_> {
         };
         let state = api::State {
             pool: pool.clone(),
+            addresses: self.addresses.into(),
             ca: self.ca,
             limits: Arc::new(Limits::default()),
             revocations: self.revocations.clone(),
@@ -312,6 +317,7 @@ impl Whole<'_> {
         parts.keepers.spawn(named("the renewal of certificates", self.certificate.keep_fresh(stop.clone())));
         let metrics = metrics::serve(self.metrics_port, self.recorder, stop.clone());
         parts.keepers.spawn(named_io("the metrics", metrics));
+        parts.keepers.spawn(named("the sign to the service manager", service::live(stop.clone())));
         parts
     }
 }

@@ -47,6 +47,7 @@ async fn enroll_token(api: &Api, wanted: Value) -> String {
     let (status, made) = api.call(Method::POST, "/api/v1/enroll-tokens", Some(&admin), Some(wanted)).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!(made["ca_sha256"], api.ca.current().serving().fingerprint().to_string());
+    assert_eq!(made["collectors"], json!(["collector.example:7443"]));
     made["token"].as_str().unwrap().to_owned()
 }
 
@@ -113,8 +114,18 @@ async fn a_token_gives_one_host_an_identity() {
 
 #[tokio::test]
 async fn of_many_that_use_one_token_at_once_one_is_enrolled() {
+    at_once(json!({}), 1).await;
+}
+
+#[tokio::test]
+async fn a_token_for_three_hosts_enrols_three_of_many() {
+    at_once(json!({"hosts": 3}), 3).await;
+}
+
+/// Twenty hosts use such a token at once, and so many are enrolled.
+async fn at_once(wanted: Value, n_enrolled: usize) {
     let api = Api::start().await;
-    let token = enroll_token(&api, json!({})).await;
+    let token = enroll_token(&api, wanted).await;
     let keys: Vec<_> = (0..20).map(|_| KeyPair::generate().unwrap()).collect();
     let calls =
         keys.iter().map(|key| api.call(Method::POST, "/api/v1/enroll", None, Some(enroll_body(&token, key))));
@@ -124,8 +135,32 @@ async fn of_many_that_use_one_token_at_once_one_is_enrolled() {
         .iter()
         .filter(|(status, said)| *status == StatusCode::FORBIDDEN && said["error"]["code"] == "invalid_token")
         .count();
-    assert_eq!((enrolled, refused), (1, 19), "{answers:?}");
-    assert_eq!(vedette_collector::store::hosts::all(&api.pool).await.unwrap().len(), 1);
+    assert_eq!((enrolled, refused), (n_enrolled, 20 - n_enrolled), "{answers:?}");
+    assert_eq!(vedette_collector::store::hosts::all(&api.pool).await.unwrap().len(), n_enrolled);
+}
+
+#[tokio::test]
+async fn a_token_is_for_one_host_to_ten_thousand() {
+    let api = Api::start().await;
+    let admin = api.token(Role::Admin).await;
+    for hosts in [0, 10_001] {
+        let wanted = Some(json!({"hosts": hosts}));
+        let (status, said) = api.call(Method::POST, "/api/v1/enroll-tokens", Some(&admin), wanted).await;
+        assert_eq!(
+            (status, said["error"]["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("invalid_hosts"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_the_release_before_has_spent_is_spent() {
+    let api = Api::start().await;
+    let token = enroll_token(&api, json!({"hosts": 3})).await;
+    sqlx::query("update enroll_token set used = now()").execute(&api.pool).await.unwrap();
+    let body = enroll_body(&token, &KeyPair::generate().unwrap());
+    let (status, said) = api.call(Method::POST, "/api/v1/enroll", None, Some(body)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{said}");
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ pub fn default_spool(name: &str) -> PathBuf {
 
 impl Config {
     /// Reads the settings: `flags` win over the environment, that over the file, that over defaults. The file
-    /// is the one `flags` names, else `NAME/sensor.toml` under the home if it is there.
+    /// is the one `flags` names, else `NAME/sensor.toml` under the home if it is there, else the system's.
     ///
     /// # Errors
     /// When a file or a value cannot be read, or a key is not known; says which and what was expected.
@@ -153,7 +153,7 @@ impl Config {
         let file = match &flags.config {
             Some(file) if !file.is_file() => return Err(ConfigError::NoFile { path: file.clone() }),
             Some(file) => file.clone(),
-            None => home.join(&name).join("sensor.toml"),
+            None => found(wire::home::settings(&home, &name, "sensor.toml")),
         };
         let mut figment = Figment::from(Serialized::defaults(Written::defaults(home)));
         if file.is_file() {
@@ -282,6 +282,12 @@ impl Written {
             log_format: LogFormat::Text,
         }
     }
+}
+
+/// The first of some files that is there; else the first.
+fn found(files: Vec<PathBuf>) -> PathBuf {
+    let there = files.iter().find(|file| file.is_file()).or(files.first());
+    there.cloned().unwrap_or_default()
 }
 
 /// Confined sensors, and those that only print, get a name of their own, so that several live on
@@ -479,6 +485,23 @@ mod tests {
         assert_eq!(sources("container_names = false"), []);
         let own = "container_sources = [\"containerd:/run/k0s/containerd.sock\"]";
         assert_eq!(sources(own), ["containerd:/run/k0s/containerd.sock".parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_packages_bring_says_what_the_defaults_are() {
+        let brought = include_str!("../../deploy/settings/sensor.toml");
+        assert!(load(brought, Flags::default()).is_ok(), "as it is");
+        // A setting is commented out without a blank, what is said of it with one.
+        let lines =
+            brought.lines().filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
+        let all: Vec<_> = lines.collect();
+        let is_example = |line: &str| line.starts_with("metrics") || line.starts_with("collection ");
+        let (examples, defaults): (Vec<_>, Vec<_>) = all.iter().partition(|line| is_example(line));
+        assert_eq!(examples.len(), 2);
+        assert!(defaults.len() > 15, "{defaults:?}");
+        let with = |toml: &str| Config { file: PathBuf::new(), ..load(toml, Flags::default()).unwrap() };
+        assert_eq!(with(&defaults.iter().map(|line| format!("{line}\n")).collect::<String>()), with(""));
+        load(&examples.iter().map(|line| format!("{line}\n")).collect::<String>(), Flags::default()).unwrap();
     }
 
     #[test]

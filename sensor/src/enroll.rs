@@ -2,13 +2,14 @@
 
 mod call;
 mod facts;
+mod flags;
 
 pub(crate) use call::Caller;
 pub use call::{CallError, Refusal};
+pub use flags::{EnrollArgs, InvitationError};
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -18,20 +19,16 @@ use wire::id::HostId;
 
 use crate::identity::{Fingerprint, Identity, IdentityError, Mismatch, trust};
 
-/// The flags of `enroll`.
-#[derive(Clone, Args)]
-pub struct EnrollArgs {
+/// What a host is enrolled with.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
     /// Where the collectors are, the preferred one first.
-    #[arg(long = "collector", value_name = "HOST:PORT", value_delimiter = ',', required = true)]
     pub collectors: Vec<String>,
-    /// The token, as `vedette enroll-token create` showed it.
-    #[arg(long, value_name = "TOKEN", env = "VEDETTE_ENROLL_TOKEN", hide_env_values = true)]
+    /// The token.
     pub token: String,
-    /// The fingerprint of the fleet's authority, as `vedette enroll-token create` showed it.
-    #[arg(long = "ca-sha256", value_name = "HEX")]
+    /// The fingerprint of the fleet's authority.
     pub ca_sha256: Fingerprint,
     /// Enrol again, as a new host, though there is an identity.
-    #[arg(long)]
     pub force: bool,
 }
 
@@ -70,7 +67,7 @@ pub enum EnrollError {
 ///
 /// # Errors
 /// See [`EnrollError`]; nothing is written then.
-pub async fn enroll(args: &EnrollArgs, folder: &Path) -> Result<HostId, EnrollError> {
+pub async fn enroll(args: &Enrolment, folder: &Path) -> Result<HostId, EnrollError> {
     if Identity::exists(folder) && !args.force {
         return Err(EnrollError::Already { folder: folder.to_owned() });
     }

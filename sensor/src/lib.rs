@@ -17,6 +17,7 @@ pub mod escape;
 pub mod guard;
 pub mod hash;
 pub mod home;
+pub mod host_root;
 pub mod identity;
 pub mod manual;
 pub mod metrics;

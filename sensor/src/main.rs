@@ -15,8 +15,9 @@ use vedette_sensor::check::{CollectionReport, Report, SpoolPlace};
 use vedette_sensor::config::{Config, Flags, LogFormat};
 use vedette_sensor::container::resolver::Source;
 use vedette_sensor::enroll::EnrollArgs;
+use vedette_sensor::identity::Identity;
 use vedette_sensor::probe::Probe;
-use vedette_sensor::{collection, home, manual, run};
+use vedette_sensor::{collection, home, manual, metrics, run};
 
 /// One host's eyes: eBPF programs in the kernel, and what carries their events to a collector.
 #[derive(Parser)]
@@ -36,6 +37,8 @@ enum Command {
     Check(CheckFlags),
     /// Remove every program and pin from the kernel
     Unload(UnloadFlags),
+    /// Ask the sensor that runs here whether it reads what its programs see, at the address of its metrics; exit code 2 when not
+    Health(HealthFlags),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -88,6 +91,16 @@ struct EnrollFlags {
 }
 
 #[derive(Args)]
+struct HealthFlags {
+    /// The file with the settings, as for run.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the sensor serves its metrics, as for run.
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<String>,
+}
+
+#[derive(Args)]
 struct UnloadFlags {
     /// Only those of the sensor of this name; default: all on this host.
     #[arg(long, value_name = "NAME")]
@@ -114,6 +127,7 @@ fn main() -> ExitCode {
             },
         },
         Command::Unload(flags) => unload(&flags),
+        Command::Health(flags) => health(flags),
         Command::Completions { shell } => {
             manual::completions(Cli::command(), shell);
             Ok(())
@@ -158,6 +172,11 @@ fn enroll(flags: EnrollFlags) -> anyhow::Result<()> {
     // The folder is the one that `run` with the same flags looks into.
     let flags = Flags { home, name, cgroup, ..Flags::default() };
     let folder = Config::load(&flags, &default_home)?.folder();
+    if args.unless_enrolled && Identity::exists(&folder) {
+        println!("this host is enrolled already; its identity is in {}", folder.display());
+        return Ok(());
+    }
+    let args = args.enrolment()?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let host = runtime.block_on(vedette_sensor::enroll::enroll(&args, &folder))?;
@@ -182,6 +201,17 @@ fn check<T: Display + Serialize>(report: &T, is_usable: fn(&T) -> bool, output: 
         Output::Json => writeln!(out, "{}", serde_json::json!(report)),
     });
     if is_usable(report) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn health(flags: HealthFlags) -> anyhow::Result<()> {
+    let flags = Flags { config: flags.config, metrics: flags.metrics, ..Flags::default() };
+    let address = Config::load(&flags, &home::default()?)?.metrics;
+    let address = address.context(
+        "the sensor serves no metrics; say where with metrics = \"127.0.0.1:7445\" in its settings",
+    )?;
+    metrics::ask(address)?;
+    println!("the sensor reads what its programs see");
+    Ok(())
 }
 
 fn unload(flags: &UnloadFlags) -> anyhow::Result<()> {

@@ -38,6 +38,7 @@ mod outlet;
 mod positions;
 mod report;
 mod sensor;
+mod service;
 mod stdout;
 mod tick;
 
@@ -120,6 +121,7 @@ async fn print(config: &Config, boot: BootId, shutdown: &CancellationToken) -> R
     let (probe, own) = open_probe(config, &collection)?;
     let origin = Origin { host, boot };
     let mut sensor = Sensor::start(config, probe, outlet, origin, collection.digest(), own)?;
+    sensor.service.ready("prints what it sees");
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     sensor.probe.unload()?;
@@ -142,7 +144,9 @@ async fn report(config: &Config, boot: BootId, shutdown: &CancellationToken) -> 
         None => None,
     };
     let shared = Shared { outbox, link: sensor.link.clone(), facts: sensor.facts.subscribe(), about };
+    let status = format!("watches this host as {}", identity.host);
     let report = Report::start(config, identity, shared)?;
+    sensor.service.ready(&status);
     let worked = sensor.work(shutdown).await;
     let stopped = sensor.stop();
     report.stop().await;

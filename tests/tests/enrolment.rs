@@ -15,7 +15,7 @@ use vedette_collector::postgres::scratch;
 use vedette_collector::serve::{Extras, ServeError, serve};
 use vedette_collector::store::enrolment::NewEnrollToken;
 use vedette_collector::store::{self, Pool, Stamp};
-use vedette_sensor::enroll::{CallError, EnrollArgs, EnrollError, enroll};
+use vedette_sensor::enroll::{CallError, EnrollError, Enrolment, enroll};
 use vedette_sensor::identity::pin::PinError;
 use vedette_sensor::identity::{Fingerprint, Identity};
 use vedette_sensor::renew::{RenewError, renew};
@@ -58,6 +58,7 @@ impl Collector {
         let secret = Secret::generate(Purpose::Enroll);
         let now = now();
         let token = NewEnrollToken {
+            hosts: 1,
             tags: vec!["env=test".to_owned()],
             created_by: "test".to_owned(),
             created: now,
@@ -67,8 +68,8 @@ impl Collector {
         secret.reveal().to_owned()
     }
 
-    fn args(&self, token: &str) -> EnrollArgs {
-        EnrollArgs {
+    fn args(&self, token: &str) -> Enrolment {
+        Enrolment {
             collectors: vec![self.address.clone()],
             token: token.to_owned(),
             ca_sha256: self.authority,
@@ -120,7 +121,7 @@ async fn a_host_enrols_renews_connects_and_is_cut_off() {
 
     let again = enroll(&collector.args(&token), &folder).await.unwrap_err();
     assert!(matches!(again, EnrollError::Already { .. }), "{again}");
-    let forced = EnrollArgs { force: true, ..collector.args(&token) };
+    let forced = Enrolment { force: true, ..collector.args(&token) };
     let spent = enroll(&forced, &folder).await.unwrap_err().to_string();
     assert!(spent.contains("used already") && spent.contains("enroll-token create"), "{spent}");
     assert_eq!(Identity::load(&folder).unwrap().host, host, "a refused enrolment leaves the identity");
@@ -147,7 +148,7 @@ async fn a_host_enrols_renews_connects_and_is_cut_off() {
 async fn wrong_authority_is_told_with_both_fingerprints(collector: &Collector, folder: &Path) {
     let token = collector.token().await;
     let other: Fingerprint = "ab".repeat(32).parse().unwrap();
-    let args = EnrollArgs { ca_sha256: other, ..collector.args(&token) };
+    let args = Enrolment { ca_sha256: other, ..collector.args(&token) };
     match enroll(&args, folder).await.unwrap_err() {
         EnrollError::Call(CallError::Pin { wrong: PinError::Fingerprint { found, expected }, .. }) => {
             assert_eq!((found, expected), (collector.authority, other));

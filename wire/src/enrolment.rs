@@ -12,6 +12,22 @@ use uuid::Uuid;
 /// they reached it at. It needs no DNS entry.
 pub const COLLECTOR_NAME: &str = "collector.vedette.internal";
 
+/// What a host needs to come into the fleet: the answer of `POST /api/v1/enroll-tokens`, and the file that
+/// `vedette-sensor enroll --with` reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Invitation {
+    /// The token.
+    pub token: String,
+    /// When it ends (RFC 3339).
+    pub expires: String,
+    /// The fingerprint of the fleet's authority.
+    pub ca_sha256: String,
+    /// Where the collectors are, as `host:port`; collectors before these were told leave it out.
+    #[serde(default)]
+    pub collectors: Vec<String>,
+}
+
 /// `POST /api/v1/enroll`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -1,10 +1,12 @@
 //! Where a host's Vedette keeps its state: one rule for every program of it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where it is for root.
 pub const SYSTEM: &str = "/var/lib/vedette";
+/// Where the system's settings are, as packages bring them.
+pub const SYSTEM_SETTINGS: &str = "/etc/vedette";
 
 /// No folder to keep state in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,9 +32,25 @@ pub fn choose(variable: impl Fn(&str) -> Option<OsString>, is_root: bool) -> Res
         .ok_or(NoHome)
 }
 
+/// Where a program's settings may stand, given its folder's name and the file's; the first that is there counts. Only what keeps
+/// its state in the system's place takes the system's settings.
+pub fn settings(home: &Path, folder: &str, file: &str) -> Vec<PathBuf> {
+    let beside = home.join(folder).join(file);
+    let of_system = (home == Path::new(SYSTEM)).then(|| Path::new(SYSTEM_SETTINGS).join(file));
+    std::iter::once(beside).chain(of_system).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_settings_are_those_of_the_systems_home() {
+        let at = |home: &str| settings(Path::new(home), "sensor", "sensor.toml");
+        assert_eq!(at("/h"), [PathBuf::from("/h/sensor/sensor.toml")]);
+        let both = ["/var/lib/vedette/sensor/sensor.toml", "/etc/vedette/sensor.toml"];
+        assert_eq!(at(SYSTEM), both.map(PathBuf::from));
+    }
 
     #[test]
     fn the_first_that_is_known_counts() {

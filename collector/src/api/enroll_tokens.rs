@@ -1,10 +1,11 @@
-//! Enrolment tokens: each lets one host in, once.
+//! Enrolment tokens: each lets one host in, once, or as many as it says.
 
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::time::Duration;
 use utoipa::ToSchema;
+use wire::enrolment::Invitation;
 
 use super::error::ErrorBody;
 use super::extract::Json;
@@ -16,6 +17,7 @@ use crate::store::{StoreError, audit, enrolment};
 
 const DEFAULT_TTL: &str = "10m";
 const MAX_TTL: Duration = Duration::from_secs(30 * 86_400);
+const MAX_HOSTS: u16 = 10_000;
 const MAX_TAGS: usize = 32;
 const MAX_TAG_BYTES: usize = 128;
 
@@ -25,25 +27,21 @@ const MAX_TAG_BYTES: usize = 128;
 pub(super) struct CreateEnrollToken {
     /// How long it may be used, such as `10m` (the default); at most `30d`.
     ttl: Option<String>,
-    /// What the host will be tagged with, each as `key=value`.
+    /// How many hosts it enrols: 1 (the default) to 10000.
+    #[serde(default = "one")]
+    hosts: u16,
+    /// What each host will be tagged with, each as `key=value`.
     #[serde(default)]
     tags: Vec<String>,
 }
 
-/// A token just made; it cannot be shown again.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CreatedEnrollToken {
-    /// The token.
-    token: String,
-    /// When it ends (RFC 3339).
-    expires: String,
-    /// What to give as `--ca-sha256`.
-    ca_sha256: String,
+fn one() -> u16 {
+    1
 }
 
-/// Makes a token that enrols one host.
+/// Makes a token that enrols one host, or so many. The answer is shown only now.
 #[utoipa::path(post, path = "/api/v1/enroll-tokens", operation_id = "create_enroll_token", tag = "enrolment", request_body = CreateEnrollToken, responses(
-    (status = CREATED, body = CreatedEnrollToken),
+    (status = CREATED, body = Invitation),
     (status = BAD_REQUEST, body = ErrorBody),
 ), security(("token" = [])))]
 pub(super) async fn create(
@@ -51,12 +49,19 @@ pub(super) async fn create(
     caller: Caller,
     Peer(address): Peer,
     Json(request): Json<CreateEnrollToken>,
-) -> Result<(StatusCode, Json<CreatedEnrollToken>), ApiError> {
+) -> Result<(StatusCode, Json<Invitation>), ApiError> {
     let ttl = super::tokens::ttl(request.ttl.as_deref().unwrap_or(DEFAULT_TTL), MAX_TTL, "30d")?;
     check_tags(&request.tags)?;
+    if !(1..=MAX_HOSTS).contains(&request.hosts) {
+        return Err(ApiError::bad_request(
+            "invalid_hosts",
+            format!("a token for {} hosts, expected 1 to {MAX_HOSTS}", request.hosts),
+        ));
+    }
     let now = super::now();
     let secret = Secret::generate(Purpose::Enroll);
     let token = enrolment::NewEnrollToken {
+        hosts: request.hosts,
         tags: request.tags,
         created_by: caller.actor(),
         created: now,
@@ -73,16 +78,26 @@ pub(super) async fn create(
             about: "",
             address: Some(address),
             outcome: audit::Outcome::Done,
-            detail: Some(&token.tags.join(" ")),
+            detail: Some(&detail(&token)),
         },
     )
     .await?;
-    let body = CreatedEnrollToken {
+    let body = Invitation {
         token: secret.reveal().to_owned(),
         expires: token.expires.to_string(),
         ca_sha256: state.ca.current().serving().fingerprint().to_string(),
+        collectors: state.addresses.to_vec(),
     };
     Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// What the audit log keeps of a token.
+fn detail(token: &enrolment::NewEnrollToken) -> String {
+    let tags = token.tags.join(" ");
+    match token.hosts {
+        1 => tags,
+        hosts => format!("for {hosts} hosts {tags}").trim_end().to_owned(),
+    }
 }
 
 fn check_tags(tags: &[String]) -> Result<(), ApiError> {

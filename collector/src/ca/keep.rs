@@ -54,6 +54,14 @@ pub enum CaError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another authority is here.
+    #[error("{} is of another authority than {} holds: a collector's authority is replaced by `vedette-collector ca rotate`", path.display(), from.display())]
+    Other {
+        /// The key that is here.
+        path: PathBuf,
+        /// Where the other is.
+        from: PathBuf,
+    },
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
@@ -79,6 +87,35 @@ impl Authority {
             (true, false) => Err(CaError::Half { path: certificate_path }),
             (false, true) => Err(CaError::Half { path: key_path }),
         }
+    }
+
+    /// Puts the authority that another folder holds, a mounted secret say, into this one. Nothing changes where it is already.
+    ///
+    /// # Errors
+    /// When another one is here, or what is there makes none; nothing is written then.
+    pub fn import(from: &Path, folder: &Path) -> Result<Self, CaError> {
+        let read = |name: &str| std::fs::read(from.join(name)).map_err(file(&from.join(name)));
+        let (key, certificate) = (read(KEY)?, read(CERTIFICATE)?);
+        let (key_path, certificate_path) = (folder.join(KEY), folder.join(CERTIFICATE));
+        if std::fs::read(&key_path).is_ok_and(|here| here != key) {
+            return Err(CaError::Other { path: key_path, from: from.to_owned() });
+        }
+        std::fs::create_dir_all(folder).map_err(file(folder))?;
+        let (new_key, new_certificate) = (folder.join("import.key"), folder.join("import.pem"));
+        replace(&new_key, &key, 0o600)?;
+        let imported = replace(&new_certificate, &certificate, 0o644)
+            .and_then(|()| Self::open(&new_key, &new_certificate));
+        let imported = imported.and_then(|authority| {
+            std::fs::rename(&new_certificate, &certificate_path).map_err(file(&certificate_path))?;
+            std::fs::rename(&new_key, &key_path).map_err(file(&key_path))?;
+            sync_folder(&key_path)?;
+            Ok(authority)
+        });
+        if imported.is_err() {
+            drop(std::fs::remove_file(&new_key));
+            drop(std::fs::remove_file(&new_certificate));
+        }
+        imported
     }
 
     /// A new authority's certificate and key, in no file yet.
@@ -213,6 +250,28 @@ mod tests {
         std::fs::set_permissions(folder.path().join(KEY), std::fs::Permissions::from_mode(0o644)).unwrap();
         let refused = Authority::open_or_create(folder.path(), now).unwrap_err();
         assert!(matches!(refused, CaError::Readable { mode: 0o644, .. }), "{refused}");
+    }
+
+    #[test]
+    fn an_authority_is_taken_over_once_and_no_other() {
+        let (from, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let now = OffsetDateTime::now_utc();
+        let made = Authority::open_or_create(from.path(), now).unwrap();
+        // As a mounted secret has it.
+        std::fs::set_permissions(from.path().join(KEY), std::fs::Permissions::from_mode(0o440)).unwrap();
+        let folder = home.path().join("collector");
+        for _ in 0..2 {
+            assert_eq!(Authority::import(from.path(), &folder).unwrap().fingerprint(), made.fingerprint());
+        }
+        let here = Authority::open_or_create(&folder, now).unwrap();
+        assert_eq!(here.fingerprint(), made.fingerprint());
+        let other = tempfile::tempdir().unwrap();
+        Authority::open_or_create(other.path(), now).unwrap();
+        assert!(matches!(Authority::import(other.path(), &folder), Err(CaError::Other { .. })));
+        let empty = home.path().join("empty");
+        std::fs::copy(other.path().join(KEY), from.path().join(KEY)).unwrap();
+        assert!(matches!(Authority::import(from.path(), &empty), Err(CaError::Content { .. })));
+        assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0, "nothing is left of what is none");
     }
 
     #[test]

@@ -102,10 +102,41 @@ pub(super) fn names(configured: &[String], listen: SocketAddr) -> Vec<String> {
     names
 }
 
+/// Where sensors on other hosts reach the collector, as far as it can know: the first name of the settings, else the address it
+/// listens on, else the host's name.
+pub(super) fn addresses(configured: &[String], listen: SocketAddr) -> Vec<String> {
+    let name = match names(configured, listen).into_iter().next() {
+        Some(name) if !configured.is_empty() || listen.ip().is_unspecified() => name,
+        _ => listen.ip().to_string(),
+    };
+    let name = if name.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{name}]") } else { name };
+    vec![format!("{name}:{}", listen.port())]
+}
+
 fn make(ca: &Authorities, names: &[String]) -> Result<(ServerTls, OffsetDateTime), CertificateError> {
     let certificate = ca
         .serving()
         .certify_collector(names, OffsetDateTime::now_utc())
         .map_err(|source| CertificateError::Make { names: names.to_vec(), source })?;
     Ok((ca.server_tls(&certificate, wire::frame::ALPN)?, certificate.renew_at))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sensors_are_sent_to_a_name_that_others_know() {
+        let at = |names: &[&str], listen: &str| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            addresses(&names, listen.parse().unwrap()).concat()
+        };
+        assert_eq!(at(&["c.example", "10.0.0.1"], "0.0.0.0:7443"), "c.example:7443");
+        assert_eq!(at(&["2001:db8::1"], "[::]:7443"), "[2001:db8::1]:7443");
+        assert_eq!(at(&[], "10.0.0.1:1"), "10.0.0.1:1");
+        assert_eq!(at(&[], "[::1]:1"), "[::1]:1");
+        let own = nix::unistd::gethostname().unwrap().into_string().unwrap();
+        assert_eq!(at(&[], "0.0.0.0:7443"), format!("{own}:7443"));
+    }
 }

@@ -1,4 +1,4 @@
-//! `enroll_token`: what enrols one host, once.
+//! `enroll_token`: what enrols a host, once, or so many hosts.
 
 use sqlx::PgExecutor;
 use wire::id::HostId;
@@ -10,7 +10,9 @@ use crate::access::secret::SecretHash;
 /// An enrolment token about to be written down.
 #[derive(Debug, Clone)]
 pub struct NewEnrollToken {
-    /// What the host it enrols will be tagged with, as `key=value`.
+    /// How many hosts it enrols.
+    pub hosts: u16,
+    /// What each host it enrols will be tagged with, as `key=value`.
     pub tags: Vec<String>,
     /// Who made it.
     pub created_by: String,
@@ -25,12 +27,15 @@ pub(super) const STATEMENTS: &[Statement] = &[CREATE, REDEEM];
 const CREATE: Statement = maintenance(
     "enroll_token.create",
     "with old as (delete from enroll_token where expires < $6)
-         insert into enroll_token (hash, tags, created, created_by, expires) values ($1, $2, $3, $4, $5)",
+         insert into enroll_token (hash, tags, created, created_by, expires, hosts)
+         values ($1, $2, $3, $4, $5, $7)",
 );
 
+// One that a collector of the release before has spent is used and counts no hosts.
 const REDEEM: Statement = maintenance(
     "enroll_token.redeem",
-    "update enroll_token set used = $3, used_by = $2 where hash = $1 and used is null and expires > $3
+    "update enroll_token set used = $3, used_by = $2, enrolled = enrolled + 1
+         where hash = $1 and enrolled < hosts and (used is null) = (enrolled = 0) and expires > $3
          returning tags",
 );
 
@@ -51,13 +56,14 @@ pub async fn create(
         .bind(&token.created_by)
         .bind(token.expires)
         .bind(token.created.plus_us(-WEEK_US))
+        .bind(i32::from(token.hosts))
         .execute(db)
         .await?;
     Ok(())
 }
 
-/// Spends a token on a host, if it is unspent and has not ended, and returns its tags. Of any number of
-/// calls at once exactly one gets them: the row is the lock.
+/// Spends a token on a host, if it has one left and has not ended, and returns its tags. Of any number of
+/// calls at once exactly as many get them as it has hosts: the row is the lock.
 ///
 /// # Errors
 /// When the database fails.

@@ -52,6 +52,7 @@ impl Api {
         let router = api::router(api::State {
             pool: pool.clone(),
             ca: ca.clone(),
+            addresses: ["collector.example:7443".to_owned()].into(),
             limits: Arc::new(Limits::default()),
             revocations: revocations.clone(),
             sessions,

@@ -10,7 +10,7 @@ use super::LogFormat;
 /// What may be said on the command line.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Flags {
-    /// The file with the settings; default: NAME/sensor.toml under the home, if it is there.
+    /// The file with the settings; default: NAME/sensor.toml under the home, else /etc/vedette/sensor.toml.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The folder for all state; default: /var/lib/vedette for root, else $XDG_STATE_HOME/vedette.

@@ -23,6 +23,7 @@ use super::stat::Stat;
 use super::tick::Tick;
 use super::{Request, Skip};
 use crate::clock::Reading;
+use crate::host_root::HostRoot;
 use crate::proc;
 
 /// An open file that ran.
@@ -101,13 +102,17 @@ fn require_local(request: &Request) -> Result<(), Skip> {
     if device.is_block() { Ok(()) } else { Err(Skip::Gone) }
 }
 
-/// The roots below which the path may lead to the file, and whether that is the sensor's own mount namespace.
+/// The roots below which the path may lead to the file, and whether that is a mount namespace in which only root mounts: the
+/// sensor's own, or the host's.
 fn roots(request: &Request) -> Vec<(String, bool)> {
     let namespace_of =
         |process: &str| fs::metadata(format!("/proc/{process}/ns/mnt")).map(|meta| meta.ino()).ok();
     let is_it = |process: &str| namespace_of(process) == Some(request.mnt_ns.into());
     if is_it("self") {
         return vec![("/".to_owned(), true)];
+    }
+    if let Some(way) = HostRoot::here().way_to(request.mnt_ns) {
+        return vec![(way.to_string_lossy().into_owned(), true)];
     }
     let witnesses = request.witnesses.iter().map(u32::to_string).filter(|pid| is_it(pid));
     witnesses.map(|pid| (format!("/proc/{pid}/root"), false)).collect()
@@ -120,8 +125,8 @@ fn look_up(root: &str, own: bool, request: &Request) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
     match openat2(&root, path, flags, Mode::empty(), resolve | ResolveFlags::CACHED) {
-        // Before 5.12 the kernel cannot be asked for names at hand only. In the sensor's own mount namespace no
-        // unprivileged user can put a file system in the way that root would wait for.
+        // Before 5.12 the kernel cannot be asked for names at hand only. In the sensor's own mount namespace, and in the
+        // host's, no unprivileged user can put a file system in the way that root would wait for.
         Err(Errno::INVAL) if own => openat2(&root, path, flags, Mode::empty(), resolve).ok(),
         found => found.ok(),
     }

@@ -12,6 +12,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sensor_bpf::event::{EVENT_HIERARCHY_MEMORY, EVENT_HIERARCHY_PIDS, EVENT_HIERARCHY_V2};
 
 use super::ProbeError;
+use crate::host_root::HostRoot;
 
 /// A hierarchy the programs can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +49,14 @@ pub fn mounts() -> Vec<Mount> {
     parse_mounts(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
 }
 
-/// Where the unified hierarchy is mounted: every socket belongs to a group in it, in hybrid layouts too.
+/// Where the host has the unified hierarchy mounted: every socket belongs to a group in it, in hybrid layouts too. What a
+/// container has mounted may be its own part of it only.
 pub(super) fn v2_root() -> Result<PathBuf, ProbeError> {
-    let v2 = mounts().into_iter().find(|mount| mount.hierarchy == Hierarchy::V2);
-    v2.map(|mount| mount.at).ok_or_else(|| ProbeError::Cgroup {
+    let host = HostRoot::here();
+    let list = if host.is_elsewhere() { "/proc/1/mountinfo" } else { "/proc/self/mountinfo" };
+    let mounts = parse_mounts(&fs::read_to_string(list).unwrap_or_default());
+    let v2 = mounts.into_iter().find(|mount| mount.hierarchy == Hierarchy::V2);
+    v2.map(|mount| host.path(&mount.at)).ok_or_else(|| ProbeError::Cgroup {
         path: "/sys/fs/cgroup".into(),
         why: "the unified hierarchy (cgroup2) is mounted nowhere; mount it: mount -t cgroup2 none /sys/fs/cgroup".into(),
     })

@@ -6,11 +6,12 @@ use std::path::Path;
 use tracing::warn;
 
 use crate::config::Exclude;
+use crate::host_root::HostRoot;
 use crate::probe::Filter;
 
 /// The filter for these settings. A file or control group that is not there excludes nothing.
 pub(super) fn filter(exclude: &Exclude) -> Filter {
-    let identity = |path: &Path| match std::fs::metadata(path) {
+    let identity = |path: &Path| match std::fs::metadata(HostRoot::here().path(path)) {
         Ok(meta) => Some((meta.dev(), meta.ino())),
         Err(error) => {
             warn!(%error, path = %path.display(), "what should be excluded is not there");

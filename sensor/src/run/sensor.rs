@@ -1,5 +1,6 @@
 //! A sensor at work: rings → pipeline → outbox.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,14 @@ use super::care::Care;
 use super::intake::{Intake, Sink};
 use super::memory::GiveBack;
 use super::outlet::Outlet;
+use super::service::Service;
 use crate::clock::boot_time;
 use crate::config::Config;
 use crate::container::resolver::{self, Resolver};
 use crate::enrich::Origin;
 use crate::guard::Own;
 use crate::hash::worker::{Answered, Worker};
+use crate::host_root::HostRoot;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::probe::Probe;
 use crate::record::PerClass;
@@ -59,6 +62,7 @@ pub(super) struct Sensor {
     pub(super) sealed_before: (BootTime, u64),
     pub(super) give_back: GiveBack,
     pub(super) care: Care,
+    pub(super) service: Service,
 }
 
 impl Sensor {
@@ -107,7 +111,7 @@ impl Sensor {
             hasher: hasher.transpose().map_err(RunError::Hash)?,
             resolver,
             outlet,
-            users: Users::new("/etc/passwd"),
+            users: Users::new(HostRoot::here().path(Path::new("/etc/passwd"))),
             link,
             facts: watch::Sender::new(Facts::default()),
             last_tick: now,
@@ -119,6 +123,7 @@ impl Sensor {
             sealed_before: (now, 0),
             give_back: GiveBack::new(0),
             care,
+            service: Service::new(),
         };
         sensor.look_around(now)?;
         sensor.seed(now)?;

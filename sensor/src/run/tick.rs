@@ -1,5 +1,7 @@
 //! What a sensor does as time passes: about once a second.
 
+use std::path::Path;
+
 use metrics::counter;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -14,6 +16,7 @@ use crate::clock::{Reading, boot_time};
 use crate::container::names::Miss;
 use crate::escape::sockets;
 use crate::hash::Skip;
+use crate::host_root::HostRoot;
 use crate::record::{Class, PerClass};
 
 /// How often a heartbeat event is made, in ns.
@@ -27,6 +30,8 @@ impl Sensor {
     pub(super) fn tick(&mut self) -> Result<(), RunError> {
         let now = boot_time()?;
         self.last_tick = now;
+        self.service.beat(now);
+        crate::metrics::note_read(now);
         self.look_around(now)?;
         let lost = self.book()?;
         self.take_care(&lost, now)?;
@@ -61,7 +66,9 @@ impl Sensor {
         self.pipeline.set_clock(clock);
         if now.ns().saturating_sub(self.last_sockets.ns()) >= SOCKETS_NS {
             self.last_sockets = now;
-            self.probe.set_runtime_sockets(&sockets::find(sockets::USUAL))?;
+            self.probe.set_runtime_sockets(&sockets::find(
+                sockets::USUAL.iter().map(|path| HostRoot::here().path(Path::new(path))),
+            ))?;
         }
         if let Err(error) = self.users.refresh()
             && now == self.last_heartbeat

@@ -5,7 +5,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::PrivateKeyDer;
 pub(crate) use tests::papers::{Papers, client_tls as tls, papers_of};
 use tests::site::Site;
-use vedette_sensor::enroll::{EnrollArgs, enroll};
+use vedette_sensor::enroll::{Enrolment, enroll};
 use wire::id::HostId;
 
 /// A token to enrol with, and the fingerprint of the authority.
@@ -19,7 +19,7 @@ pub(crate) fn token(site: &Site) -> anyhow::Result<(String, String)> {
 pub(crate) fn enrol(site: &Site, name: &str) -> anyhow::Result<HostId> {
     let (token, ca_sha256) = token(site)?;
     let collectors = vec![site.collectors[0].address.to_string()];
-    let args = EnrollArgs { collectors, token, ca_sha256: ca_sha256.parse()?, force: true };
+    let args = Enrolment { collectors, token, ca_sha256: ca_sha256.parse()?, force: true };
     let folder = site.collectors[0].home.join(name);
     Ok(site.runtime.block_on(enroll(&args, &folder))?)
 }

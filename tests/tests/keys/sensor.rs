@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
-use vedette_sensor::enroll::{EnrollArgs, enroll};
+use vedette_sensor::enroll::{Enrolment, enroll};
 use vedette_sensor::identity::{Identity, trust};
 use vedette_sensor::outbox::{Outbox, OutboxConfig};
 use vedette_sensor::renew::{self, RenewConfig};
@@ -61,7 +61,7 @@ impl Sensor {
     pub(crate) async fn enroll(collectors: &[&Collector], build: Build) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (token, fingerprint) = collectors[0].enroll_token();
-        let args = EnrollArgs {
+        let args = Enrolment {
             collectors: collectors.iter().map(|collector| collector.address()).collect(),
             token,
             ca_sha256: fingerprint.parse().unwrap(),

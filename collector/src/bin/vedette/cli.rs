@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Quarantine(QuarantineArgs),
     /// Make, list and revoke API tokens
     Token(TokenArgs),
-    /// Make a token that enrols one host
+    /// Make a token that enrols a host
     EnrollToken(EnrollTokenArgs),
     /// Who did what to tokens, enrolments and hosts; for admins
     Audit(AuditArgs),
@@ -319,7 +319,7 @@ pub(crate) struct EnrollTokenArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum EnrollTokenCommand {
-    /// Make a token that enrols one host, once
+    /// Make a token that enrols one host, once, and print the command that does it
     Create {
         /// How long it lives, as 10m
         #[arg(long, default_value = "10m", value_name = "DURATION")]
@@ -327,6 +327,12 @@ pub(crate) enum EnrollTokenCommand {
         /// A tag that the host will carry, as env=prod; may be given many times
         #[arg(long = "tag", value_name = "KEY=VALUE")]
         tags: Vec<String>,
+        /// How many hosts it enrols: the nodes of a cluster, say
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        hosts: u16,
+        /// Write what `vedette-sensor enroll --with` reads into this file, which only you can read, instead of printing
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         #[command(flatten)]
         output: OutputArgs,
     },

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::{Fault, cri, docker, store};
 use crate::container::names::About;
 use crate::container::{Id, Runtime};
+use crate::host_root::HostRoot;
 
 /// A runtime's socket, or the folder in which it keeps what it knows, as `docker:/run/docker.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +55,22 @@ impl Source {
 
     /// Asks it about a container. `None`: it does not know it. How long that takes is the caller's to bound.
     pub(super) async fn ask(&self, id: Id) -> Result<Option<About>, Fault> {
+        let path = HostRoot::here().path(&self.path);
         match self.runtime {
-            Runtime::Podman if self.path.is_dir() => store::find(&self.path, id),
-            Runtime::Docker | Runtime::Podman => docker::inspect(&self.path, id).await,
-            Runtime::Containerd | Runtime::CriO => cri::find(&self.path, id).await,
+            Runtime::Podman if path.is_dir() => store::find(&path, id),
+            Runtime::Docker | Runtime::Podman => docker::inspect(&path, id).await,
+            Runtime::Containerd | Runtime::CriO => cri::find(&path, id).await,
             Runtime::Lxc | Runtime::Nspawn => Err(Fault::Absent),
         }
     }
 
     /// Whether it answers.
     pub(super) async fn look(&self) -> Result<(), Fault> {
+        let path = HostRoot::here().path(&self.path);
         match self.runtime {
-            Runtime::Podman if self.path.is_dir() => store::look(&self.path),
-            Runtime::Docker | Runtime::Podman => docker::ping(&self.path).await,
-            Runtime::Containerd | Runtime::CriO => cri::version(&self.path).await,
+            Runtime::Podman if path.is_dir() => store::look(&path),
+            Runtime::Docker | Runtime::Podman => docker::ping(&path).await,
+            Runtime::Containerd | Runtime::CriO => cri::version(&path).await,
             Runtime::Lxc | Runtime::Nspawn => Err(Fault::Absent),
         }
     }

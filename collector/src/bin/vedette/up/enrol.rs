@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::{Connect, UpArgs};
 use crate::client::Client;
-use crate::enroll_token;
+use crate::enroll_token::{self, Wanted};
 use crate::event_row::text;
 use crate::home;
 use crate::up::child;
@@ -22,7 +22,7 @@ pub(crate) async fn this_host(home: &Path, args: &UpArgs) -> anyhow::Result<&'st
         return Ok("this host is enrolled already");
     }
     let client = local_client(home)?;
-    let made = enroll_token::create(&client, "10m", &[]).await?;
+    let made = enroll_token::create(&client, Wanted { ttl: "10m", hosts: 1, tags: &[] }).await?;
     let program = child::sibling("vedette-sensor")?;
     let output = tokio::process::Command::new(&program)
         .args(["enroll", "--collector", &super::reachable(args.listen).to_string()])
