@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 CARGO  := setup/cargo.sh
 BIN    := target/release
 
-.PHONY: up down build test check kernels bench soak fuzz install packages help
+.PHONY: up down build test check kernels bench soak fuzz deb install packages help
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -58,6 +58,10 @@ fuzz: packages ## long runs of every property test (CASES=20000), then the fuzze
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-sensor --lib
 	@PROPTEST_CASES=$(or $(CASES),20000) $(CARGO) test --locked --profile bench -p vedette-collector --test ocsf
 	@SECONDS_EACH=$(or $(FOR),300) setup/fuzz.sh $(FUZZ)
+
+deb: build ## make Debian packages of collector, sensor and command line, in target/debian
+	@setup/debs.sh release
+	@ls -1 target/debian/*.deb
 
 install: build ## copy programs, man pages and completions into PREFIX (default /usr/local)
 	@setup/install.sh $(BIN) $(DESTDIR)$(PREFIX)

@@ -19,10 +19,7 @@ modules=(dummy overlay veth)
 
 cache=${VEDETTE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette}/kernels
 
-# The mirror is the one that this machine gets its own packages from.
-mirror() {
-    apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -E '/debian/?$' | sort -u | head -n 1
-}
+. "$(dirname "$0")/mirror.sh"
 
 # What apt said of its trouble first, from the log in $1.
 complaint() { grep -m 1 -E '^[EW]:' "$1" || tail -n 1 "$1"; }

@@ -32,6 +32,9 @@ command:faketime    faketime
 command:java        openjdk-17-jre-headless
 command:mvn         maven
 file:/usr/sbin/iptables  iptables
+command:mmdebstrap  mmdebstrap
+command:mke2fs  e2fsprogs
+command:dpkg-shlibdeps  dpkg-dev
 EOF
     # The kernels that are tried are those of x86_64.
     [ "$(uname -m)" != x86_64 ] || echo 'command:qemu-system-x86_64  qemu-system-x86'

@@ -18,7 +18,9 @@ suite_collector() { cargo test --locked --quiet -p vedette-collector; }
 suite_system() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests -p guest; }
 suite_kernels() { cargo test --locked --quiet -p tests -p guest --features tests/kernels --test kernels; }
 
-all=(format lint tidy wire sensor collector system kernels)
+suite_packages() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests -p guest --features tests/packages --test packages; }
+
+all=(format lint tidy wire sensor collector system kernels packages)
 [ $# -gt 0 ] && all=("$@")
 
 passed=0 failed=0 skipped=0 broken=()
