@@ -1,5 +1,5 @@
 -- Vedette's events in ClickHouse: a queue that follows Kafka, a table that keeps them, and what moves them over.
--- The collector sends `format = "native"`: the names of docs/query.md, as flat keys.
+-- The collector sends `format = "native"`: what `vedette search --output json` prints.
 
 create table vedette_queue (raw String) engine = Kafka
     settings kafka_broker_list = 'kafka:9092',
@@ -38,23 +38,23 @@ create table vedette_event (
 
 create materialized view vedette_move to vedette_event as
     select parseDateTime64BestEffort(JSONExtractString(raw, '@timestamp'), 6, 'UTC') as time,
-           JSONExtractString(raw, 'host.name') as host,
-           JSONExtractString(raw, 'event.category') as category,
-           JSONExtractString(raw, 'event.action') as action,
-           JSONExtractString(raw, 'process.executable') as executable,
-           JSONExtractString(raw, 'process.command_line') as command,
-           JSONExtractUInt(raw, 'process.pid') as pid,
-           JSONExtractString(raw, 'process.user.name') as user,
-           JSONExtractString(raw, 'process.entity_id') as entity,
-           JSONExtractString(raw, 'process.parent.entity_id') as parent,
-           JSONExtractString(raw, 'file.path') as path,
-           toIPv6OrNull(JSONExtractString(raw, 'source.ip')) as source,
-           toIPv6OrNull(JSONExtractString(raw, 'destination.ip')) as destination,
-           JSONExtractUInt(raw, 'destination.port') as port,
-           JSONExtractString(raw, 'dns.question.name') as question,
-           JSONExtractString(raw, 'container.name') as container,
-           JSONExtractString(raw, 'kubernetes.pod.name') as pod,
-           JSONExtractString(raw, 'kubernetes.namespace') as namespace,
-           JSONExtractString(raw, 'event.id') as id,
+           JSONExtractString(raw, 'host', 'name') as host,
+           JSONExtractString(raw, 'event', 'category') as category,
+           JSONExtractString(raw, 'event', 'action') as action,
+           JSONExtractString(raw, 'process', 'executable') as executable,
+           JSONExtractString(raw, 'process', 'command_line') as command,
+           JSONExtractUInt(raw, 'process', 'pid') as pid,
+           JSONExtractString(raw, 'process', 'user', 'name') as user,
+           JSONExtractString(raw, 'process', 'entity_id') as entity,
+           JSONExtractString(raw, 'process', 'parent', 'entity_id') as parent,
+           JSONExtractString(raw, 'file', 'path') as path,
+           toIPv6OrNull(JSONExtractString(raw, 'source', 'ip')) as source,
+           toIPv6OrNull(JSONExtractString(raw, 'destination', 'ip')) as destination,
+           JSONExtractUInt(raw, 'destination', 'port') as port,
+           JSONExtractString(raw, 'dns', 'question', 'name') as question,
+           JSONExtractString(raw, 'container', 'name') as container,
+           JSONExtractString(raw, 'kubernetes', 'pod', 'name') as pod,
+           JSONExtractString(raw, 'kubernetes', 'namespace') as namespace,
+           JSONExtractString(raw, 'event', 'id') as id,
            raw
     from vedette_queue;

@@ -53,7 +53,7 @@ fn the_line_that_is_printed_installs_and_enrols_a_host() {
     assert!(enrol.contains("\nactive\n") && enrol.contains("StatusText=watches this host as"), "{enrol}");
     let host: Value = told.json("hosts");
     assert_eq!(
-        (host["host.name"].as_str(), &host["host.tags"][0]),
+        (host["host"]["name"].as_str(), &host["host"]["tags"][0]),
         (Some("trial"), &Value::from("env=trial")),
         "{host}"
     );
@@ -63,9 +63,9 @@ fn the_line_that_is_printed_installs_and_enrols_a_host() {
 fn what_runs_on_the_host_is_found() {
     let Some(told) = told("what_runs_on_the_host_is_found") else { return };
     let event = told.json("exec");
-    assert_eq!(event["process.executable"], "/usr/bin/true", "{event}");
-    assert_eq!(event["process.hash.sha256"].as_str().map(str::len), Some(64), "{event}");
-    assert_eq!(event["process.user.name"], "root", "{event}");
+    assert_eq!(event["process"]["executable"], "/usr/bin/true", "{event}");
+    assert_eq!(event["process"]["hash"]["sha256"].as_str().map(str::len), Some(64), "{event}");
+    assert_eq!(event["process"]["user"]["name"], "root", "{event}");
 }
 
 #[test]
