@@ -494,14 +494,13 @@ mod tests {
         // A setting is commented out without a blank, what is said of it with one.
         let lines =
             brought.lines().filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
-        let all: Vec<_> = lines.collect();
-        let is_example = |line: &str| line.starts_with("metrics") || line.starts_with("collection ");
-        let (examples, defaults): (Vec<_>, Vec<_>) = all.iter().partition(|line| is_example(line));
+        let is_example = |line: &&str| line.starts_with("metrics") || line.starts_with("collection ");
+        let (examples, defaults): (Vec<&str>, Vec<&str>) = lines.partition(is_example);
         assert_eq!(examples.len(), 2);
         assert!(defaults.len() > 15, "{defaults:?}");
         let with = |toml: &str| Config { file: PathBuf::new(), ..load(toml, Flags::default()).unwrap() };
-        assert_eq!(with(&defaults.iter().map(|line| format!("{line}\n")).collect::<String>()), with(""));
-        load(&examples.iter().map(|line| format!("{line}\n")).collect::<String>(), Flags::default()).unwrap();
+        assert_eq!(with(&defaults.join("\n")), with(""));
+        load(&examples.join("\n"), Flags::default()).unwrap();
     }
 
     #[test]

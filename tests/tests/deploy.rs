@@ -1,6 +1,6 @@
 //! The Helm chart and the compose file are what Helm, Kubernetes and Docker Compose take, and say what they should: rendered and
 //! read by their own libraries (`tests/deploy`, in Go).
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

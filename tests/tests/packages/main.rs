@@ -6,7 +6,7 @@
 //! | `trial` (a script) | what is done on the host, and what is told of it |
 //! | `machine` | one boot of it |
 //! | `told` | what it told, by its parts |
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
