@@ -93,13 +93,30 @@ pub struct Counts {
 
 #[derive(Clone, Copy, Debug)]
 enum Fate {
-    /// Since when it is asked for; and the number of `Failed`.
-    Asked(BootTime, u32),
+    /// Since when it is asked for; and the `Wanted` of `Failed`.
+    Asked(BootTime, Wanted),
     Is(Sha256),
     Never,
-    /// It failed, and perhaps would not another time. The number counts how often somebody wanted it: it is tried
-    /// again at 2, 4, 8, … and at each 64th time.
-    Failed(u32),
+    /// It failed, and perhaps would not another time.
+    Failed(Wanted),
+}
+
+/// How often somebody wanted what could not be read: as it was executed, and otherwise, as when it exits. Of each kind it is tried
+/// again at 1, 2, 4, 8, … and at each 64th time. Of what runs for a millisecond only the first kind can succeed, and the two
+/// come by turns.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    executed: u32,
+    otherwise: u32,
+}
+
+impl Wanted {
+    /// Once more; whether it is to be tried.
+    fn again(&mut self, just_executed: bool) -> bool {
+        let n = if just_executed { &mut self.executed } else { &mut self.otherwise };
+        *n = n.saturating_add(1);
+        n.is_power_of_two() || n.is_multiple_of(64)
+    }
 }
 
 /// The most contents that are remembered: some 100 bytes each.
@@ -123,8 +140,8 @@ impl Hashes {
         }
     }
 
-    /// What is known of this content; `None`: nothing, and it should be [asked for](Self::ask).
-    pub fn get(&mut self, file: FileId) -> Option<Answer> {
+    /// What is known of this content, which was just executed or not; `None`: nothing, and it should be [asked for](Self::ask).
+    pub fn get(&mut self, file: FileId, just_executed: bool) -> Option<Answer> {
         if self.max_file_bytes == 0 {
             return Some(Answer::Nothing);
         }
@@ -132,23 +149,23 @@ impl Hashes {
             Fate::Is(sha256) => Some(Answer::Is(*sha256)),
             Fate::Asked(since, _) => Some(Answer::Asked(*since)),
             Fate::Never => Some(Answer::Nothing),
-            Fate::Failed(n_wanted) => {
-                *n_wanted = n_wanted.saturating_add(1);
-                let again = n_wanted.is_power_of_two() || n_wanted.is_multiple_of(64);
-                (!again).then_some(Answer::Nothing)
-            }
+            Fate::Failed(wanted) => (!wanted.again(just_executed)).then_some(Answer::Nothing),
         }
     }
 
     /// Asks for a content of which nothing is known.
     pub fn ask(&mut self, request: Request, now: BootTime) -> Answer {
         let file = request.file;
-        let n_wanted = match self.fates.peek(&file) {
-            Some(Fate::Failed(n)) => *n,
-            _ => 1,
+        let wanted = match self.fates.peek(&file) {
+            Some(Fate::Failed(wanted)) => *wanted,
+            _ => {
+                let mut wanted = Wanted::default();
+                wanted.again(request.ran.is_some());
+                wanted
+            }
         };
         if file.size > self.max_file_bytes {
-            self.skip(file, Skip::TooLarge, n_wanted);
+            self.skip(file, Skip::TooLarge, wanted);
             return Answer::Nothing;
         }
         let queue = if request.ran.is_some() { &mut self.urgent } else { &mut self.patient };
@@ -157,7 +174,7 @@ impl Hashes {
             return Answer::Nothing;
         }
         queue.push_back(request);
-        self.remember(file, Fate::Asked(now, n_wanted));
+        self.remember(file, Fate::Asked(now, wanted));
         Answer::Asked(now)
     }
 
@@ -180,11 +197,11 @@ impl Hashes {
                 self.remember(file, Fate::Is(sha256));
             }
             Err(skip) => {
-                let n_wanted = match self.fates.peek(&file) {
-                    Some(Fate::Asked(_, n)) => *n,
-                    _ => 1,
+                let wanted = match self.fates.peek(&file) {
+                    Some(Fate::Asked(_, wanted)) => *wanted,
+                    _ => Wanted::default(),
                 };
-                self.skip(file, skip, n_wanted);
+                self.skip(file, skip, wanted);
             }
         }
     }
@@ -194,9 +211,9 @@ impl Hashes {
         self.counts
     }
 
-    fn skip(&mut self, file: FileId, skip: Skip, n_wanted: u32) {
+    fn skip(&mut self, file: FileId, skip: Skip, wanted: Wanted) {
         self.counts.skip(skip);
-        self.remember(file, if skip.is_final() { Fate::Never } else { Fate::Failed(n_wanted) });
+        self.remember(file, if skip.is_final() { Fate::Never } else { Fate::Failed(wanted) });
     }
 
     fn remember(&mut self, file: FileId, fate: Fate) {
@@ -256,7 +273,7 @@ mod tests {
 
     /// What somebody who wants it is told, asking for it where that is due.
     fn want(hashes: &mut Hashes, file: FileId) -> Answer {
-        hashes.get(file).unwrap_or_else(|| hashes.ask(request(file), NOW))
+        hashes.get(file, false).unwrap_or_else(|| hashes.ask(request(file), NOW))
     }
 
     fn skipped(hashes: &Hashes, skip: Skip) -> u64 {
@@ -302,6 +319,24 @@ mod tests {
         }
         assert_eq!(tried, [1, 2, 4, 8, 16, 32, 64, 128, 192]);
         assert_eq!(skipped(&hashes, Skip::Gone), 9);
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_when_it_is_executed_however_often_it_exits_between() {
+        let mut hashes = Hashes::new(100);
+        let mut tried = Vec::new();
+        for n in 1..=10 {
+            for ran in [Some(NOW), None] {
+                let request = || Request { ran, ..request(file(1, 1)) };
+                let answer =
+                    hashes.get(file(1, 1), ran.is_some()).unwrap_or_else(|| hashes.ask(request(), NOW));
+                if answer == Answer::Asked(NOW) {
+                    tried.extend(ran.map(|_| n));
+                    hashes.answer(file(1, 1), Err(Skip::Gone));
+                }
+            }
+        }
+        assert_eq!(tried, [1, 2, 4, 8]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use rand::Rng as _;
@@ -80,6 +81,24 @@ fn what_a_host_does_is_in_kafka_under_the_ids_that_a_search_returns() {
     let again = broker.read("vedette.*");
     assert!(again.len() > read.len());
     same(&searched, &by_id(&again));
+    // Into files there is a row for each, and what is there already is not written over.
+    let (lines, table) = (folder.path().join("e.ndjson"), folder.path().join("e.parquet"));
+    let export = |file: &Path, to| {
+        let file = file.to_str().unwrap();
+        stack.vedette(&["export", "", file, "--since", "1h", "--format", "native", "--to", to]).unwrap()
+    };
+    for (file, to) in [(&lines, "ndjson"), (&table, "parquet")] {
+        let ran = export(file, to);
+        assert!(ran.code == 0 && ran.err.contains(&format!("{} events", searched.len())), "{}", ran.err);
+        let ran = export(file, to);
+        assert!(ran.code != 0 && ran.err.contains("is there already"), "{}", ran.err);
+    }
+    let lines = std::fs::read_to_string(lines).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(ids(&lines), searched);
+    let table = std::fs::read(table).unwrap();
+    assert!(table.starts_with(b"PAR1") && table.ends_with(b"PAR1"), "{} bytes", table.len());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left there");
 }
 
 #[test]

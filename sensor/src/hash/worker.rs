@@ -14,7 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use nix::time::{ClockId, clock_getres};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::find::{Found, find};
 use super::stat::Stat;
@@ -110,6 +110,10 @@ impl Reader {
 
     fn serve(&mut self, request: &Request) {
         let answer = self.hash(request);
+        if let Err(skip) = answer {
+            let executable = String::from_utf8_lossy(&request.executable);
+            debug!(%executable, reason = skip.name(), just_executed = request.ran.is_some(), "an executable is not hashed");
+        }
         // Nobody waits for it any more when the sensor ends.
         let _ = self.answers.send((request.file, answer));
     }

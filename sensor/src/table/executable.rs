@@ -13,7 +13,7 @@ impl Table {
     /// executed, where that has just happened.
     pub fn hash(&mut self, node: Node, ran: Option<BootTime>, now: BootTime) -> Option<(FileId, Answer)> {
         let file = FileId::of(&self.view(node)?)?;
-        let answer = match self.hashes.get(file) {
+        let answer = match self.hashes.get(file, ran.is_some()) {
             Some(answer) => answer,
             None => {
                 let request = self.request(node, file, ran)?;

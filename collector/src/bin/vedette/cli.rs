@@ -87,6 +87,8 @@ pub(crate) struct OutputArgs {
 pub(crate) enum ExportTo {
     /// One JSON object a line, into FILE or to standard output
     Ndjson,
+    /// A row an event and a column a field, into FILE
+    Parquet,
     /// Into the Kafka that the collector exports to, under the same ids; FILE remembers how far it has come
     Kafka,
 }
@@ -110,7 +112,7 @@ pub(crate) struct ExportArgs {
     /// Where to
     #[arg(long, value_enum, default_value = "ndjson")]
     pub(crate) to: ExportTo,
-    /// The schema, ocsf, ecs or native; into Kafka each topic has its own [default: ocsf]
+    /// The schema, ocsf, ecs or native; into Kafka each topic has its own, and Parquet has our fields [default: ocsf]
     #[arg(long, value_name = "SCHEMA")]
     pub(crate) format: Option<vedette_collector::record::Format>,
 }

@@ -1,4 +1,12 @@
 //! `vedette export`: replays what is stored, into a file or into Kafka.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `resume` | how far it has come |
+//! | `target` | where records go |
+//! | `staged` | events on their way into a Parquet file |
+//! | `table` | a Parquet file |
+//! | `column` | a column of it |
 
 use std::io::IsTerminal as _;
 
@@ -10,6 +18,7 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use vedette_collector::record::Format;
 use vedette_collector::search::moment;
 use wire::time::WallTime;
 
@@ -17,7 +26,10 @@ use crate::Found;
 use crate::cli::{Connect, ExportArgs, ExportTo};
 use crate::client::{Client, ErrorText, fault};
 
+mod column;
 mod resume;
+mod staged;
+mod table;
 mod target;
 
 use resume::{Asked, Resume};
@@ -58,7 +70,7 @@ pub(crate) async fn run(connect: &Connect, args: ExportArgs) -> anyhow::Result<F
         }
         target.back_to(&resume)?;
     }
-    target.finish()?;
+    target.finish(&resume)?;
     resume.done()?;
     bar.finish_and_clear();
     if args.file.is_some() || args.to == ExportTo::Kafka {
@@ -79,14 +91,24 @@ fn asked(args: &ExportArgs) -> anyhow::Result<Asked> {
             format!("invalid --{name} {text:?}, expected 15m, 24h, 7d or 2026-01-31T12:00:00Z")
         })
     };
-    let typed = json!([args.query, args.since, args.until, args.host, args.format.map(|f| f.to_string())]);
+    let format = match (args.to, args.format) {
+        (ExportTo::Parquet, None | Some(Format::Native)) => Some(Format::Native),
+        (ExportTo::Parquet, Some(format)) => {
+            bail!(
+                "--format {format} is not for Parquet, whose columns are our fields: leave it out, or use --to ndjson"
+            )
+        }
+        (_, format) => format,
+    };
+    let format = format.map(|format| format.to_string());
+    let typed = json!([args.query, args.since, args.until, args.host, format, args.to == ExportTo::Parquet]);
     Ok(Asked {
         typed,
         query: args.query.clone(),
         since: time("since", &args.since)?,
         until: time("until", args.until.as_deref().unwrap_or("now"))?,
         host: args.host.clone(),
-        format: args.format.map(|format| format.to_string()),
+        format,
     })
 }
 

@@ -94,6 +94,12 @@ impl Resume {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// What was asked for, by name.
+    pub(super) fn about(&self) -> [(&'static str, String); 3] {
+        let Asked { query, since, until, .. } = &self.asked;
+        [("query", query.clone()), ("since", since.clone()), ("until", until.clone())]
+    }
+
     /// It is at its end: nothing is left to go on with.
     pub(super) fn done(&self) -> anyhow::Result<()> {
         match self.path.as_ref().filter(|path| path.exists()) {

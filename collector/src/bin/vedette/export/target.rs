@@ -2,28 +2,39 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
 use super::resume::Resume;
+use super::staged::Staged;
 use crate::cli::{ExportArgs, ExportTo};
 
 /// Lines in a file or on standard output; or nothing, where the collector sends them on itself.
 pub(super) enum Target {
     File(BufWriter<File>),
     Output(BufWriter<std::io::Stdout>),
+    Table(Staged),
     Elsewhere,
 }
 
 impl Target {
     /// A new file, or the one that an earlier call has left.
     pub(super) fn open(args: &ExportArgs, resume: &Resume) -> anyhow::Result<Self> {
+        let is_written = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let taken =
+            |path: &Path| format!("{} is there already: remove it, or choose another file", path.display());
         match (args.to, &args.file) {
             (ExportTo::Kafka, _) => Ok(Self::Elsewhere),
+            (ExportTo::Parquet, None) => {
+                bail!("a Parquet file needs a name: vedette export QUERY FILE --to parquet")
+            }
+            (ExportTo::Parquet, Some(path)) if is_written(path) => bail!(taken(path)),
+            (ExportTo::Parquet, Some(path)) => Ok(Self::Table(Staged::open(path, resume)?)),
             (ExportTo::Ndjson, None) => Ok(Self::Output(BufWriter::new(std::io::stdout()))),
             (ExportTo::Ndjson, Some(path)) => {
-                if resume.upto.is_none() && std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
-                    bail!("{} is there already: remove it, or choose another file", path.display());
+                if resume.upto.is_none() && is_written(path) {
+                    bail!(taken(path));
                 }
                 let mut options = OpenOptions::new();
                 let file = options.create(true).write(true).truncate(false).open(path);
@@ -41,6 +52,7 @@ impl Target {
         let out: &mut dyn Write = match self {
             Self::File(file) => file,
             Self::Output(out) => out,
+            Self::Table(staged) => return staged.record(record),
             Self::Elsewhere => return Ok(()),
         };
         out.write_all(record)?;
@@ -59,6 +71,7 @@ impl Target {
                 out.flush()?;
                 Ok(0)
             }
+            Self::Table(staged) => staged.keep(),
             Self::Elsewhere => Ok(0),
         }
     }
@@ -77,11 +90,16 @@ impl Target {
                 out.flush()?;
                 bail!("the answer broke off; what came after the last whole stretch was printed already")
             }
+            Self::Table(staged) => staged.back_to(resume.n_bytes),
             Self::Elsewhere => Ok(()),
         }
     }
 
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
-        self.keep().map(drop)
+    /// Everything has come.
+    pub(super) fn finish(mut self, resume: &Resume) -> anyhow::Result<()> {
+        match self {
+            Self::Table(staged) => staged.finish(resume),
+            _ => self.keep().map(drop),
+        }
     }
 }
