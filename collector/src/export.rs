@@ -20,7 +20,8 @@
 //! | `commit` | writes down how far streams are |
 //! | `hosts` | what records say of hosts |
 //! | `backoff` | how long it is waited after a failure; pure |
-//! | `drive` | one connection to the sink, from its making to its end |
+//! | `session` | one connection to the sink, from its making to its end |
+//! | `drive` | what goes on while there is one |
 //! | [`history`] | replays what is stored, for `vedette export` |
 //! | [`resend`] | hands what is replayed to the sink |
 //! | `report` | what is told of it: metrics, status |
@@ -40,6 +41,7 @@ mod queue;
 mod report;
 pub mod resend;
 mod round;
+mod session;
 mod shares;
 
 use std::sync::Arc;
@@ -54,8 +56,9 @@ use crate::kafka::{Meaning, Settings};
 use crate::presence::Tails;
 use crate::store::{Group, Pool, exports};
 use backoff::Backoff;
-use drive::Ended;
+
 use report::Report;
+use session::Ended;
 
 pub(crate) use commit::unexported;
 pub use feed::Feed;
@@ -104,10 +107,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) {
         shutdown.run_until_cancelled(tokio::time::sleep(backoff.failed(Meaning::Passing))).await;
     }
     let owner = ownership::Owner::start(config.pool.clone(), config.run, Arc::clone(&report));
-    let mut memory = drive::Memory::new(config.feed.listen());
+    let mut memory = session::Memory::new(config.feed.listen());
     let mut backoff = Backoff::default();
     while !shutdown.is_cancelled() {
-        let session = drive::Session::new(&config, &predicate, &owner, &report, &mut memory);
+        let session = session::Session::new(&config, &predicate, &owner, &report, &mut memory);
         let pause = match session.run(&shutdown).await {
             Ended::Stopped => break,
             Ended::Failed { failure, worked } => {

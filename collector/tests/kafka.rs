@@ -10,6 +10,8 @@ mod support;
 #[path = "kafka/world.rs"]
 mod world;
 
+#[path = "kafka/cluster.rs"]
+mod cluster;
 #[path = "kafka/complete.rs"]
 mod complete;
 #[path = "kafka/faults.rs"]

@@ -8,6 +8,8 @@ mod arbitrary;
 mod ecs;
 #[path = "ocsf/examples.rs"]
 mod examples;
+#[path = "ocsf/found_out.rs"]
+mod found_out;
 #[path = "ocsf/golden.rs"]
 mod golden;
 #[path = "ocsf/kept.rs"]
@@ -16,7 +18,7 @@ mod kept;
 mod large;
 #[path = "ocsf/reference.rs"]
 mod reference;
-#[path = "ocsf/schema.rs"]
+#[path = "support/ocsf.rs"]
 mod schema;
 #[path = "ocsf/strict.rs"]
 mod strict;

@@ -1,6 +1,9 @@
 //! The whole product beside a real Apache Kafka: what a search returns is what Kafka has.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "../../collector/tests/support/ocsf.rs"]
+mod ocsf;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -67,7 +70,16 @@ fn what_a_host_does_is_in_kafka_under_the_ids_that_a_search_returns() {
     let down = stack.vedette(&["down"]).unwrap();
     assert_eq!(down.code, 0, "{}", down.err);
     let read = broker.read("vedette.*");
+    // All of it is as OCSF's schemas want it.
+    let classes: BTreeSet<&str> =
+        read.iter().filter_map(|record| record.value["class_name"].as_str()).collect();
+    println!("{} records of {classes:?}", read.len());
+    assert!(classes.len() >= 4, "{classes:?}");
+    read.iter().for_each(|record| ocsf::check(&record.value));
     let read = by_id(&read);
+    for (id, record) in &read {
+        assert_eq!(record.value["metadata"]["uid"], id.as_str(), "{record:?}");
+    }
     stack.again(&["--no-sensor", "--kafka", &address]).unwrap();
     let searched = ids(&stack.search("").unwrap());
     assert!(searched.len() > 20, "{}", searched.len());

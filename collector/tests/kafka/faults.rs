@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use vedette_collector::kafka::Setting;
 
-use crate::broker::{Broker, needs_kafka, shared};
+use crate::broker::{Broker, needs_kafka, needs_root, shared};
 use crate::world::{World, ids, in_order, same};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,6 +107,40 @@ async fn two_collectors_share_the_hosts_and_one_takes_over_when_the_other_dies()
     same(&read, &searched);
     in_order(&read);
     assert!(ids(&read).len() == searched.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_brokers_disk_is_full_events_are_kept_back_until_there_is_room() {
+    let name = "while_the_brokers_disk_is_full_events_are_kept_back_until_there_is_room";
+    if !needs_kafka(name) || !needs_root(name) {
+        return;
+    }
+    let mut broker = Broker::start_small(16, &[("compression.type", "uncompressed")]);
+    let mut world = World::new(4).await;
+    let exporting = world.export(world.settings(&broker));
+    world.store(20).await;
+    world.exported().await;
+    // It ends when it can write no more.
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut n_events = 4 * 20;
+    while broker.runs() {
+        assert!(Instant::now() < until, "Kafka goes on with a full disk: {}", broker.log());
+        world.store(400).await;
+        n_events += 4 * 400;
+    }
+    let said = world.status().await.to_string();
+    assert!(!said.contains("caught up"), "{said}");
+    world.store(50).await;
+    broker.kill();
+    broker.resize(512);
+    tokio::task::block_in_place(|| broker.begin());
+    world.exported_within(Duration::from_secs(60)).await;
+    exporting.stop().await;
+    let searched = world.searched("").await;
+    assert_eq!(searched.len(), n_events + 4 * 50);
+    let read = world.read(&broker);
+    same(&read, &searched);
+    in_order(&read);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -72,7 +72,7 @@ fn what_is_wrong_with_the_connection_is_said_with_what_to_do() {
     let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"collector\" password=\"right\" user_collector=\"right\";";
     let broker = Broker::start_with_sasl(jaas);
     let settings = |password: &str| {
-        let mut settings = crate::world::settings("sasl-test", &broker);
+        let mut settings = crate::world::settings("sasl-test", &broker.address());
         for (name, value) in [
             ("security.protocol", "SASL_PLAINTEXT"),
             ("sasl.mechanism", "PLAIN"),

@@ -89,7 +89,7 @@ impl World {
 
     /// Everything into one topic, which is made.
     pub(crate) fn settings(&self, broker: &Broker) -> Settings {
-        settings(&self.prefix, broker)
+        settings(&self.prefix, &broker.address())
     }
 
     pub(crate) fn export(&self, settings: Settings) -> Exporting {
@@ -208,10 +208,10 @@ impl World {
 }
 
 /// Everything into one topic, which is made.
-pub(crate) fn settings(topic: &str, broker: &Broker) -> Settings {
+pub(crate) fn settings(topic: &str, bootstrap: &str) -> Settings {
     let topic = Topic { name: topic.to_owned(), format: Format::Native };
     Settings {
-        bootstrap: broker.address(),
+        bootstrap: bootstrap.to_owned(),
         topics: Group::ALL.iter().copied().map(|group| (group, topic.clone())).collect(),
         filter: String::new(),
         create: Some(Create { partitions: 3, replication: None }),

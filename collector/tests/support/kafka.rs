@@ -42,6 +42,16 @@ pub fn needs_kafka(name: &str) -> bool {
     }
 }
 
+/// Whether this is root, who may mount; if not, says that `name` is skipped.
+pub fn needs_root(name: &str) -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        let mut stderr = std::io::stderr().lock();
+        writeln!(stderr, "\nSKIPPED {name}: it mounts a file system, for which it must be root").unwrap();
+    }
+    is_root
+}
+
 /// A broker. Ended when dropped.
 pub struct Broker {
     folder: PathBuf,
@@ -53,7 +63,7 @@ pub struct Broker {
 /// Removes a folder in the end, also of a process that was killed.
 struct Clean(Child);
 
-const CLEAN: &str = r#"cat >/dev/null; sleep 0.3; rm -rf "$0""#;
+const CLEAN: &str = r#"cat >/dev/null; sleep 0.3; umount "$0/data" 2>/dev/null; rm -rf "$0""#;
 /// Runs Kafka, and ends it when nobody holds the other end of the pipe any more.
 const RUN: &str = r#""$@" </dev/null >>"$0/log" 2>&1 & echo $! >"$0/pid"; read -r _; kill -9 $!; wait"#;
 
@@ -78,11 +88,32 @@ impl Broker {
     /// Makes and starts a broker, with these settings beside. What is older than a week it deletes at once: an event's age must
     /// not be its record's.
     pub fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(settings, None)
+    }
+
+    /// One whose disk has so many MiB, as root: what it stores is in memory.
+    pub fn start_small(n_mib: u32, settings: &[(&str, &str)]) -> Self {
+        Self::start_on(settings, Some(n_mib))
+    }
+
+    fn start_on(settings: &[(&str, &str)], n_mib: Option<u32>) -> Self {
         let folder = std::env::temp_dir().join(format!("vedette-kafka-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
         let clean = shell(CLEAN, &folder, &[]);
         let (port, controller) = (free_port(), free_port());
         let data = folder.join("data");
+        if let Some(n_mib) = n_mib {
+            std::fs::create_dir(&data).unwrap();
+            let size = format!("size={n_mib}m");
+            nix::mount::mount(
+                Some("kafka"),
+                &data,
+                Some("tmpfs"),
+                nix::mount::MsFlags::empty(),
+                Some(size.as_str()),
+            )
+            .unwrap();
+        }
         let mut text = format!(
             "process.roles=broker,controller\nnode.id=1\n\
              controller.quorum.bootstrap.servers=127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\
@@ -130,6 +161,19 @@ impl Broker {
         words.push(self.folder.join("server.properties").into());
         self.child = Some(shell(RUN, &self.folder, &words));
         self.wait_until("it listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    }
+
+    /// Gives its disk so many MiB from now on.
+    pub fn resize(&self, n_mib: u32) {
+        let size = format!("size={n_mib}m");
+        let (nothing, flags) = (None::<&str>, nix::mount::MsFlags::MS_REMOUNT);
+        nix::mount::mount(nothing, &self.folder.join("data"), nothing, flags, Some(size.as_str())).unwrap();
+    }
+
+    /// Whether its process runs.
+    pub fn runs(&self) -> bool {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
+        Path::new(&format!("/proc/{}/exe", pid.trim())).exists()
     }
 
     /// As `kill -9` does; returns when it is gone.

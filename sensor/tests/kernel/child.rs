@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use vedette_sensor::probe::{Probe, ProbeConfig};
-use vedette_sensor::record::Record;
+use vedette_sensor::record::{Body, Record};
 
 use crate::bench::Bench;
 
@@ -118,8 +118,9 @@ fn hold_probe(name: &str, group: &str, n_records: usize) {
         let mut taken = 0;
         while taken < n_records {
             taken += probe.drain(n_records - taken, |bytes| {
-                let at = Record::decode(bytes).unwrap().at;
-                println!("took {} {} {}", at.class as u8, at.cpu, at.seq);
+                let record = Record::decode(bytes).unwrap();
+                let (at, is_touch) = (record.at, matches!(record.body, Body::Touch(_)));
+                println!("took {} {} {} {}", at.class as u8, at.cpu, at.seq, u8::from(is_touch));
             });
             probe.ready().await;
         }

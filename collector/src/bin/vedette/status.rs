@@ -54,7 +54,10 @@ pub(crate) async fn run(connect: &Connect, args: StatusArgs) -> anyhow::Result<F
 fn one(collector: &Value) -> String {
     let is_alive = collector.get("alive").and_then(Value::as_bool).unwrap_or(false);
     let seen = match is_alive {
-        true => format!("{} sensors", text(collector, "sessions")),
+        true => match text(collector, "sessions").as_str() {
+            "1" => "1 sensor".to_owned(),
+            n => format!("{n} sensors"),
+        },
         false => format!("last seen {}", to_the_second(collector, "last_seen")),
     };
     let does: Vec<&str> = collector

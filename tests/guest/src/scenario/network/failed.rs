@@ -3,8 +3,9 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use io_uring::{opcode, types};
 use nix::errno::Errno;
 use nix::libc;
@@ -17,6 +18,10 @@ use super::{LOCALHOST, Scenario, me, own_network};
 use crate::expect::{Event, Expect, Want};
 use crate::stage::Stage;
 use crate::sys;
+use crate::wait::poll;
+
+/// How long the kernel may take to put a connection into its listener's queue.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "refused", about: "A connection is refused.", play: refused },
@@ -113,8 +118,20 @@ fn full() -> anyhow::Result<(SocketAddr, SockaddrIn, (TcpListener, TcpStream))> 
     let to: SockaddrIn = getsockname(listener.as_raw_fd())?;
     let first = stream_socket()?;
     connect(first.as_raw_fd(), &to)?;
+    // This end is connected before the other has put it into its queue.
+    poll(PATIENCE, || is_full(to.port()).then_some(())).context("the listener's queue is not full")?;
     let at = (Ipv4Addr::LOCALHOST, to.port()).into();
     Ok((at, to, (listener, first)))
+}
+
+/// Whether a connection waits in the queue of the listener at this port: what the kernel shows as bytes to read.
+fn is_full(port: u16) -> bool {
+    let sockets = fs::read_to_string("/proc/thread-self/net/tcp").unwrap_or_default();
+    let (address, listens) = (format!(":{port:04X}"), "0A");
+    sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|words| {
+        matches!(words[..], [_, local, _, state, queues, ..]
+            if local.ends_with(&address) && state == listens && queues.ends_with(":00000001"))
+    })
 }
 
 /// The connection that fills the listener's queue is none of ours.

@@ -1,4 +1,5 @@
 //! The schemas of OCSF's classes, and what else must be true of every record.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use serde_json::Value as Json;
 
 /// By `class_uid`.
 static SCHEMAS: LazyLock<BTreeMap<u64, (String, Validator)>> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ocsf/schema");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../collector/tests/ocsf/schema");
     let mut schemas = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -44,7 +45,7 @@ fn close(schema: &mut Json) {
 }
 
 /// What is wrong with a record; nothing, if it is as its class's schema wants it and its numbers fit each other.
-pub(crate) fn wrong(record: &Json) -> Vec<String> {
+pub fn wrong(record: &Json) -> Vec<String> {
     let number = |name: &str| record[name].as_u64().unwrap_or_default();
     let class = number("class_uid");
     let Some((title, schema)) = SCHEMAS.get(&class) else { return vec![format!("no class {class}")] };
@@ -69,7 +70,7 @@ pub(crate) fn wrong(record: &Json) -> Vec<String> {
 }
 
 /// Panics with what is wrong with a record, if anything is.
-pub(crate) fn check(record: &Json) {
+pub fn check(record: &Json) {
     let wrong = wrong(record);
     assert!(wrong.is_empty(), "{wrong:#?}\n{record:#}");
 }
@@ -109,25 +110,5 @@ fn deprecated(at: &str, json: &Json, wrong: &mut Vec<String>) {
         }
         Json::Array(items) => items.iter().for_each(|item| deprecated(at, item, wrong)),
         _ => {}
-    }
-}
-
-#[test]
-fn a_record_that_is_wrong_is_found_out() {
-    let good = crate::world::records(vedette_collector::record::Format::Ocsf, &crate::examples::batch());
-    let good = crate::world::json(&good[0]);
-    check(&good);
-    for (name, value) in [
-        ("type_uid", Json::from(100_702)),
-        ("category_uid", Json::from(3)),
-        ("surprise", Json::from(true)),
-        ("activity_id", Json::from(57)),
-        ("time_dt", Json::from("2023-11-14T22:13:30Z")),
-        ("device", serde_json::json!({})),
-        ("process", serde_json::json!({ "pid": 1, "lineage": [] })),
-    ] {
-        let mut bad = good.clone();
-        bad[name] = value;
-        assert!(!wrong(&bad).is_empty(), "{name} was not found out");
     }
 }
