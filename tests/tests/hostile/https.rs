@@ -39,8 +39,21 @@ impl Https {
         self.send(&request)
     }
 
-    /// Sends a request as it stands.
+    /// Sends a request as it stands. Who answers before it has heard all of it and closes may have its answer overtaken by the
+    /// reset of the connection (RFC 9112, 9.6): then once more.
     pub(crate) fn send(&self, request: &str) -> Answer {
+        let answers = (0..5).map(|_| self.try_to_send(request));
+        let mut said = String::new();
+        for answer in answers {
+            match answer {
+                Ok(answer) => return answer,
+                Err(heard) => said = heard,
+            }
+        }
+        panic!("no answer to {request:.100}: {said}")
+    }
+
+    fn try_to_send(&self, request: &str) -> Result<Answer, String> {
         let name = ServerName::try_from(wire::enrolment::COLLECTOR_NAME).unwrap();
         let session = rustls::ClientConnection::new(self.tls.clone(), name).unwrap();
         let socket = TcpStream::connect(self.address).unwrap();
@@ -53,8 +66,8 @@ impl Https {
         drop(stream.read_to_end(&mut answer));
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("no answer to {request:.100}: {answer}"));
+        let Some(status) = status else { return Err(answer) };
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
-        Answer { status, body }
+        Ok(Answer { status, body })
     }
 }

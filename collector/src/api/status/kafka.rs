@@ -65,7 +65,12 @@ impl Export<'_> {
             return None;
         }
         let age_s = self.age_us() as f64 / 1e6;
-        let watermark = self.oldest().map_or_else(|| "caught up".to_owned(), |at| at.to_string());
+        // What an exporter says of itself is a moment old, or older while it waits for room.
+        let watermark = match (self.oldest(), self.totals.n_events) {
+            (Some(at), _) => at.to_string(),
+            (None, 0) => "caught up".to_owned(),
+            (None, _) => "behind".to_owned(),
+        };
         Some(json!({
             "watermark": watermark,
             "age_seconds": (age_s * 10.0).round() / 10.0,
@@ -159,6 +164,13 @@ mod tests {
         let export = export(&exporters, &held, 50);
         assert!(export.wrong().is_empty(), "{:?}", export.wrong());
         assert_eq!(export.section().and_then(|s| s.get("age_seconds").cloned()), Some(json!(2.0)));
+    }
+
+    #[test]
+    fn nobody_is_caught_up_while_something_waits() {
+        let (exporters, held) = ([seen(None, None)], held(16));
+        let watermark = |n| export(&exporters, &held, n).section().and_then(|s| s.get("watermark").cloned());
+        assert_eq!((watermark(0), watermark(50)), (Some(json!("caught up")), Some(json!("behind"))));
     }
 
     #[test]
