@@ -14,6 +14,8 @@ mod broker;
 #[expect(dead_code, reason = "it serves another benchmark too")]
 #[path = "ingest/cost.rs"]
 mod cost;
+#[path = "ingest/feed.rs"]
+mod feed;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use broker::Broker;
 use cost::{Cost, Span};
+use feed::{begin, n, stored};
 use sqlx::postgres::PgPool;
 use support::{Ingest, Source, header, wall_clock};
 use tokio::task::JoinHandle;
@@ -29,7 +32,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vedette_collector::export::{self, Feed};
 use vedette_collector::kafka::{Create, Settings, Topic};
-use vedette_collector::listener::Outcome;
 use vedette_collector::postgres::scratch::Server;
 use vedette_collector::presence::Tails;
 use vedette_collector::record::{Format, Group};
@@ -70,7 +72,7 @@ async fn main() {
                 let exporting = Exporting::start(&pool, &broker, to, Format::Ocsf).await;
                 let n = n(&batches);
                 let before = broker.cpu();
-                ingest.push(Cost::of(&server, n, feed(&pool, &exporting.feed, &batches)).await);
+                ingest.push(Cost::of(&server, n, fed(&pool, &exporting.feed, &batches)).await);
                 let left = exporting.drained(&pool).await;
                 drained.push((left, broker.cpu() - before));
                 exporting.stop().await;
@@ -89,7 +91,7 @@ async fn main() {
             let mut kafkas = Vec::new();
             for _ in 0..rounds {
                 let pool = server.database().await.unwrap().pool;
-                feed(&pool, &Feed::default(), &batches).await;
+                fed(&pool, &Feed::default(), &batches).await;
                 let before = broker.cpu();
                 let exporting = async {
                     let span = Span::begin(&pool).await;
@@ -255,44 +257,6 @@ fn made(n_hosts: u64, n_events: u32, all: u64) -> Batches {
     batches
 }
 
-fn n(batches: &Batches) -> u64 {
-    batches.iter().map(|(_, batch)| u64::from(header(batch).n_events)).sum()
-}
-
-/// Moves each stream to where its batches begin.
-async fn begin(ingest: &Ingest, batches: &Batches) {
-    let mut seen = std::collections::HashSet::new();
-    let mut answers = Vec::new();
-    for (host, sealed) in batches.iter().filter(|(host, _)| seen.insert(*host)) {
-        let first = header(sealed).first_seq;
-        let digest = wire::batch::Digest::START.after_tombstone(0, first);
-        answers.push(ingest.tombstone(support::stream(*host, sealed), 0, first, digest).await);
-    }
-    for answer in answers {
-        assert!(matches!(answer.await.unwrap(), Outcome::Stored { .. }));
-    }
-}
-
-async fn feed(pool: &PgPool, to: &Feed, batches: &Batches) -> Span {
-    let ingest = Ingest::feeding(pool, wall_clock, to.clone());
-    begin(&ingest, batches).await;
-    let span = Span::begin(pool).await;
-    let mut waiting = VecDeque::new();
-    for (host, sealed) in batches {
-        if waiting.len() >= IN_FLIGHT {
-            stored(waiting.pop_front()).await;
-        }
-        waiting.push_back(ingest.batch(*host, sealed).await);
-    }
-    for answer in waiting {
-        stored(Some(answer)).await;
-    }
-    let span = span.end(pool).await;
-    ingest.finish().await;
-    span
-}
-
-async fn stored(answer: Option<tokio::sync::oneshot::Receiver<Outcome>>) {
-    let outcome = answer.unwrap().await.unwrap();
-    assert!(matches!(outcome, Outcome::Stored { .. }), "{outcome:?}");
+async fn fed(pool: &PgPool, to: &Feed, batches: &Batches) -> Span {
+    feed::feed(pool, Ingest::feeding(pool, wall_clock, to.clone()), batches, IN_FLIGHT).await
 }

@@ -17,13 +17,13 @@ mod support;
 mod baseline;
 #[path = "ingest/cost.rs"]
 mod cost;
-
-use std::collections::VecDeque;
+#[path = "ingest/feed.rs"]
+mod feed;
 
 use cost::Cost;
+use feed::n;
 use sqlx::postgres::PgPool;
 use support::{Ingest, Source, count, wall_clock};
-use vedette_collector::listener::Outcome;
 use vedette_collector::merge;
 use vedette_collector::postgres::scratch::Server;
 use vedette_collector::store::partitions::MINUTE_US;
@@ -59,8 +59,8 @@ async fn main() {
         let quiet = server.database().await.unwrap().pool;
         let wide = server.database().await.unwrap().pool;
         baseline::create(&wide).await;
-        costs[0].push(Cost::of(&server, n(&large), feed(&batches, &large)).await);
-        costs[1].push(Cost::of(&server, n(&small), feed(&quiet, &small)).await);
+        costs[0].push(Cost::of(&server, n(&large), fed(&batches, &large)).await);
+        costs[1].push(Cost::of(&server, n(&small), fed(&quiet, &small)).await);
         costs[2].push(Cost::of(&server, rows.len() as u64, baseline::insert(&wide, &rows)).await);
         sqlx::query("truncate event").execute(&wide).await.unwrap();
         costs[3].push(Cost::of(&server, rows.len() as u64, baseline::copy(&wide, &rows)).await);
@@ -103,48 +103,8 @@ fn made(n_hosts: u64, n_events: u32, n_rounds: usize, n_warm: usize) -> Vec<(Hos
     all
 }
 
-fn n(batches: &[(HostId, Sealed)]) -> u64 {
-    batches.iter().map(|(_, b)| u64::from(support::header(b).n_events)).sum()
-}
-
-/// Moves each stream to where its batches begin.
-async fn begin(ingest: &Ingest, batches: &[(HostId, Sealed)]) {
-    let mut seen = std::collections::HashSet::new();
-    let mut answers = Vec::new();
-    for (host, sealed) in batches.iter().filter(|(host, _)| seen.insert(*host)) {
-        let first = support::header(sealed).first_seq;
-        if first > 0 {
-            let digest = wire::batch::Digest::START.after_tombstone(0, first);
-            answers.push(ingest.tombstone(support::stream(*host, sealed), 0, first, digest).await);
-        }
-    }
-    for answer in answers {
-        assert!(matches!(answer.await.unwrap(), Outcome::Stored { .. }));
-    }
-}
-
-async fn feed(pool: &PgPool, batches: &[(HostId, Sealed)]) -> cost::Span {
-    let ingest = Ingest::start(pool, wall_clock);
-    begin(&ingest, batches).await;
-    let span = cost::Span::begin(pool).await;
-    let mut waiting = VecDeque::new();
-    for (host, sealed) in batches {
-        if waiting.len() >= IN_FLIGHT {
-            stored(waiting.pop_front()).await;
-        }
-        waiting.push_back(ingest.batch(*host, sealed).await);
-    }
-    for answer in waiting {
-        stored(Some(answer)).await;
-    }
-    let span = span.end(pool).await;
-    ingest.finish().await;
-    span
-}
-
-async fn stored(answer: Option<tokio::sync::oneshot::Receiver<Outcome>>) {
-    let outcome = answer.unwrap().await.unwrap();
-    assert!(matches!(outcome, Outcome::Stored { .. }), "{outcome:?}");
+async fn fed(pool: &PgPool, batches: &[(HostId, Sealed)]) -> cost::Span {
+    feed::feed(pool, Ingest::start(pool, wall_clock), batches, IN_FLIGHT).await
 }
 
 /// Bytes on disk, everything counted: heap, TOAST, indexes.
@@ -178,8 +138,8 @@ async fn sizes(
     let batches = server.database().await.unwrap().pool;
     let quiet = server.database().await.unwrap().pool;
     let wide = server.database().await.unwrap().pool;
-    feed(&batches, large).await;
-    feed(&quiet, minute).await;
+    fed(&batches, large).await;
+    fed(&quiet, minute).await;
     baseline::create(&wide).await;
     baseline::copy(&wide, rows).await;
     let (n_large, n_small) = (n(large), n(minute));

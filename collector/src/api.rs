@@ -17,6 +17,7 @@ mod findings;
 mod guard;
 mod health;
 mod hosts;
+mod lines;
 mod peer;
 mod quarantine;
 mod refused;

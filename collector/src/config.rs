@@ -102,9 +102,7 @@ impl Config {
     /// The file that [`Self::load`] reads, or would if it were there.
     pub fn file(flags: &ServeFlags, default_home: &Path) -> PathBuf {
         let home = flags.home.as_deref().unwrap_or(default_home);
-        let files = || wire::home::settings(home, "collector", "collector.toml");
-        let found = flags.config.clone().or_else(|| files().into_iter().find(|file| file.is_file()));
-        found.or_else(|| files().into_iter().next()).unwrap_or_default()
+        flags.config.clone().unwrap_or_else(|| wire::home::settings(home, "collector", "collector.toml"))
     }
 
     fn read(written: Written) -> Result<Self, ConfigError> {

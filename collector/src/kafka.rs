@@ -16,6 +16,6 @@ pub mod settings;
 mod topics;
 
 pub use classify::{Failure, Meaning};
-pub use producer::{Producer, Record, Reports, Unsent};
+pub use producer::{Producer, Reports, Unsent};
 pub use settings::{Create, Setting, Settings, Topic};
 pub use topics::{Ready, prepare};

@@ -17,9 +17,9 @@ use crate::store::{Pool, StoreError};
 /// For how long a lease is taken: then another collector may have it.
 pub const LENGTH: Duration = Duration::from_secs(20);
 /// How often it is renewed, or asked for.
-const RENEW: Duration = Duration::from_secs(5);
+pub(crate) const RENEW: Duration = Duration::from_secs(5);
 /// Without a renewal for so long, work stops: before another may begin.
-const GIVE_UP: Duration = Duration::from_secs(15);
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(15);
 
 /// A task, and who would do it.
 #[derive(Clone, Debug)]

@@ -153,7 +153,7 @@ impl Config {
         let file = match &flags.config {
             Some(file) if !file.is_file() => return Err(ConfigError::NoFile { path: file.clone() }),
             Some(file) => file.clone(),
-            None => found(wire::home::settings(&home, &name, "sensor.toml")),
+            None => wire::home::settings(&home, &name, "sensor.toml"),
         };
         let mut figment = Figment::from(Serialized::defaults(Written::defaults(home)));
         if file.is_file() {
@@ -282,12 +282,6 @@ impl Written {
             log_format: LogFormat::Text,
         }
     }
-}
-
-/// The first of some files that is there; else the first.
-fn found(files: Vec<PathBuf>) -> PathBuf {
-    let there = files.iter().find(|file| file.is_file()).or(files.first());
-    there.cloned().unwrap_or_default()
 }
 
 /// Confined sensors, and those that only print, get a name of their own, so that several live on

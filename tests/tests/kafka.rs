@@ -11,7 +11,7 @@ use std::time::Duration;
 use rand::Rng as _;
 use serde_json::Value;
 use tests::group::Group;
-use tests::kafka::{Broker, Read, needs_kafka};
+use tests::kafka::{Broker, Read, assert_order, needs_kafka};
 use tests::site::Site;
 use tests::skip::needs_root;
 use tests::stack::Stack;
@@ -20,17 +20,12 @@ use wire::id::EventId;
 
 /// What Kafka has of events, by id; each stream of a topic is in its order but for what came again.
 fn by_id(read: &[Read]) -> BTreeMap<String, &Read> {
-    let mut found: BTreeMap<String, &Read> = BTreeMap::new();
-    let mut last: BTreeMap<_, u64> = BTreeMap::new();
-    for record in read.iter().filter(|record| !record.header("ce_type").starts_with("vedette.finding.")) {
+    let events = read.iter().filter(|record| !record.header("ce_type").starts_with("vedette.finding."));
+    assert_order(events.clone().map(|record| {
         let id: EventId = record.id().parse().unwrap_or_else(|e| panic!("{e}: {record:?}"));
-        if found.insert(record.id().to_owned(), record).is_none() {
-            let category = record.header("ce_type").split('.').nth(1).unwrap_or_default().to_owned();
-            let before = last.insert((category, id.stream), id.seq);
-            assert!(before.is_none_or(|before| before < id.seq), "{id} came after {before:?}");
-        }
-    }
-    found
+        (record.header("ce_type").split('.').nth(1), id)
+    }));
+    events.map(|record| (record.id().to_owned(), record)).collect()
 }
 
 fn ids(events: &[Value]) -> BTreeSet<String> {

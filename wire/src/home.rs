@@ -32,12 +32,17 @@ pub fn choose(variable: impl Fn(&str) -> Option<OsString>, is_root: bool) -> Res
         .ok_or(NoHome)
 }
 
-/// Where a program's settings may stand, given its folder's name and the file's; the first that is there counts. Only what keeps
-/// its state in the system's place takes the system's settings.
-pub fn settings(home: &Path, folder: &str, file: &str) -> Vec<PathBuf> {
-    let beside = home.join(folder).join(file);
+/// Where a program's settings stand, given its folder's name and the file's: under its home; if they are not there, the system's, where
+/// those are there. Only what keeps its state in the system's place takes the system's settings.
+pub fn settings(home: &Path, folder: &str, file: &str) -> PathBuf {
+    let (beside, of_system) = places(home, folder, file);
+    let there = of_system.filter(|of_system| !beside.is_file() && of_system.is_file());
+    there.unwrap_or(beside)
+}
+
+fn places(home: &Path, folder: &str, file: &str) -> (PathBuf, Option<PathBuf>) {
     let of_system = (home == Path::new(SYSTEM)).then(|| Path::new(SYSTEM_SETTINGS).join(file));
-    std::iter::once(beside).chain(of_system).collect()
+    (home.join(folder).join(file), of_system)
 }
 
 #[cfg(test)]
@@ -46,10 +51,13 @@ mod tests {
 
     #[test]
     fn the_systems_settings_are_those_of_the_systems_home() {
-        let at = |home: &str| settings(Path::new(home), "sensor", "sensor.toml");
-        assert_eq!(at("/h"), [PathBuf::from("/h/sensor/sensor.toml")]);
-        let both = ["/var/lib/vedette/sensor/sensor.toml", "/etc/vedette/sensor.toml"];
-        assert_eq!(at(SYSTEM), both.map(PathBuf::from));
+        let at = |home: &str| places(Path::new(home), "sensor", "sensor.toml");
+        assert_eq!(at("/h"), (PathBuf::from("/h/sensor/sensor.toml"), None));
+        let both = ["/var/lib/vedette/sensor/sensor.toml", "/etc/vedette/sensor.toml"].map(PathBuf::from);
+        let [beside, of_system] = both;
+        assert_eq!(at(SYSTEM), (beside, Some(of_system)));
+        let missing = settings(Path::new("/nowhere"), "sensor", "sensor.toml");
+        assert_eq!(missing, Path::new("/nowhere/sensor/sensor.toml"), "where they would be");
     }
 
     #[test]

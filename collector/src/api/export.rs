@@ -1,21 +1,19 @@
 //! Replaying what is stored: as lines, or into Kafka.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State as AxumState;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
 use super::error::ErrorBody;
 use super::extract;
-use super::{ApiError, State, TOKEN_ENDED};
+use super::lines::{Lines, answer, line};
+use super::{ApiError, State};
 use crate::access::Caller;
 use crate::export::history::{History, Step};
 use crate::export::resend::Resend;
@@ -23,7 +21,6 @@ use crate::kafka::Failure;
 use crate::record::{ExportRecord, Format, Group};
 use crate::search::{Request, Search};
 
-const LINES: &str = "application/x-ndjson";
 /// So many pieces wait for a slow caller.
 const MAX_WAITING: usize = 4;
 
@@ -105,25 +102,9 @@ async fn history(
     Ok(History { pool: state.pool.clone(), engine: Arc::clone(&state.search), search, format })
 }
 
-type Lines = mpsc::Sender<Result<Bytes, Infallible>>;
-
-/// Answers with lines while it goes on; it stops when the caller goes away, or the caller's token ends.
 fn stream(state: &State, caller: &Caller, history: History, resend: Option<Resend>) -> Response {
-    let (lines, waiting) = mpsc::channel(MAX_WAITING);
     let answering = state.revocations.tokens().answering(caller.token);
-    tokio::spawn(async move {
-        let gone = lines.clone();
-        tokio::select! {
-            () = gone.closed() => {}
-            () = answering.ended() => {
-                let error = json!({ "error": ApiError::unauthorized(TOKEN_ENDED).shown() });
-                drop(gone.try_send(Ok(line(&error))));
-            }
-            () = write(history, resend, lines) => {}
-        }
-    });
-    let body = Body::from_stream(ReceiverStream::new(waiting));
-    ([(header::CONTENT_TYPE, LINES)], body).into_response()
+    answer(MAX_WAITING, answering, |lines| write(history, resend, lines))
 }
 
 async fn write(history: History, mut resend: Option<Resend>, lines: Lines) {
@@ -201,11 +182,5 @@ fn record_lines(records: &[ExportRecord]) -> Bytes {
         text.extend_from_slice(&record.value);
         text.extend_from_slice(b"}\n");
     }
-    text.into()
-}
-
-fn line(json: &Json) -> Bytes {
-    let mut text = json.to_string();
-    text.push('\n');
     text.into()
 }

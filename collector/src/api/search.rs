@@ -13,6 +13,7 @@ use wire::time::WallTime;
 
 use super::error::ErrorBody;
 use super::extract;
+use super::lines::LINES;
 use super::{ApiError, State};
 use crate::access::Caller;
 use crate::search::{Answer, Fleet, Outcome, Progress, Request, Search, Stats};
@@ -24,7 +25,6 @@ mod refused;
 const MAX_TIME: Duration = Duration::from_secs(50);
 /// Stretches of a histogram where the caller does not say how many.
 const DEFAULT_BUCKETS: u32 = 60;
-const LINES: &str = "application/x-ndjson";
 
 /// What to search for.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema, IntoParams)]

@@ -4,18 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use tracing::warn;
 use uuid::Uuid;
-use wire::id::EventId;
+use wire::id::{EventId, StreamId};
 
 use super::flight::Finished;
 use super::hosts::Shown;
-use super::line::{Item, Located, What};
+use super::line::{Item, Located};
 use super::locate::Loss;
 use super::round::{self, Sink};
 use crate::kafka::Failure;
 use crate::record::{self, Group};
 use crate::store::exports::find::{self, Page};
 use crate::store::exports::{self, late};
-use crate::store::findings::{self, Unsent};
+use crate::store::findings;
 use crate::store::leases::Share;
 use crate::store::{Begin as _, Conn, StoreError};
 
@@ -26,7 +26,7 @@ const AT_ONCE: u32 = 200;
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     batches: HashMap<u32, EventId>,
-    findings: HashMap<u32, Unsent>,
+    findings: HashMap<u32, findings::Record>,
     /// What has arrived, and is not written down.
     arrived: Vec<Arrived>,
 }
@@ -34,14 +34,14 @@ pub(super) struct Strays {
 #[derive(Debug)]
 enum Arrived {
     Batch(EventId),
-    Finding(Unsent),
+    Finding(findings::Record),
 }
 
 /// What was read, to be handed over.
 #[derive(Debug, Default)]
 pub(super) struct Read {
-    batches: Vec<(Located, bytes::Bytes)>,
-    findings: Vec<Unsent>,
+    batches: Vec<((StreamId, Item), bytes::Bytes)>,
+    findings: Vec<findings::Record>,
     pub(super) lost: Vec<Loss>,
 }
 
@@ -52,8 +52,8 @@ impl Read {
 
     /// The hosts that it is about.
     pub(super) fn hosts(&self) -> impl Iterator<Item = wire::id::HostId> {
-        let batches = self.batches.iter().map(|(located, _)| located.entry.stream.host);
-        batches.chain(self.findings.iter().map(|finding| finding.host()))
+        let batches = self.batches.iter().map(|((stream, _), _)| stream.host);
+        batches.chain(self.findings.iter().map(|finding| finding.host))
     }
 }
 
@@ -82,14 +82,9 @@ impl Strays {
         for late in late::of_buckets(conn, &buckets, AT_ONCE).await? {
             match find(conn, late).await? {
                 Some(located) => {
-                    let item = Item {
-                        first: late.at.seq,
-                        upto: late.at.seq,
-                        received: late.received,
-                        what: What::Batch(Box::new(located.clone())),
-                    };
-                    let bytes = round::read(conn, &[(late.at.stream, item)]).await?.pop().flatten();
-                    read.batches.extend(bytes.map(|bytes| (located, bytes)));
+                    let wanted = [(late.at.stream, Item::batch(located))];
+                    let bytes = round::read(conn, &wanted).await?.pop().flatten();
+                    read.batches.extend(wanted.into_iter().zip(bytes));
                 }
                 None => {
                     warn!(batch = %late.at, "a batch that was stored late is not in the store any more, it is not exported");
@@ -112,12 +107,9 @@ impl Strays {
         read: Read,
     ) -> Result<Vec<round::Refusal>, Failure> {
         let mut refused = Vec::new();
-        for (located, bytes) in read.batches {
-            let at = EventId { stream: located.entry.stream, seq: located.entry.first_seq };
-            let (first, received) = (at.seq, located.key.received);
-            let upto = first.saturating_add(u64::from(located.entry.n_events));
-            let item = Item { first, upto, received, what: What::Batch(Box::new(located)) };
-            let handed = round::hand_over(sink, hosts, vec![(at.stream, item)], vec![Some(bytes)]);
+        for ((stream, item), bytes) in read.batches {
+            let at = EventId { stream, seq: item.first };
+            let handed = round::hand_over(sink, hosts, vec![(stream, item)], vec![Some(bytes)]);
             if let Some(failure) = handed.failure {
                 return Err(failure);
             }
@@ -129,8 +121,8 @@ impl Strays {
         }
         for finding in read.findings {
             let Some(topic) = sink.topics.get(&Group::Finding) else { continue };
-            let (outer, facts) = hosts.outer(finding.host(), finding.record.last_found.wall());
-            let made = record::finding(topic.format, &finding.record.finding(), &outer, &facts);
+            let (outer, facts) = hosts.outer(finding.host, finding.last_found.wall());
+            let made = record::finding(topic.format, &finding.finding(), &outer, &facts);
             let slot = sink.flight.begin(1);
             sink.flight.weighs(slot, made.value.len());
             round::send(sink, slot, 0, topic, &made, false)?;
@@ -157,7 +149,7 @@ impl Strays {
             let mut tx = conn.begin().await?;
             let host = match arrived {
                 Arrived::Batch(at) => at.stream.host,
-                Arrived::Finding(finding) => finding.host(),
+                Arrived::Finding(finding) => finding.host,
             };
             if exports::holds(&mut tx, run, std::iter::once(host)).await? {
                 match arrived {

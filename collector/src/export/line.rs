@@ -34,6 +34,14 @@ pub(super) struct Item {
     pub(super) what: What,
 }
 
+impl Item {
+    /// What is in a batch.
+    pub(super) fn batch(located: Located) -> Self {
+        let (first, upto) = ends(&located);
+        Self { first, upto, received: located.key.received, what: What::Batch(Box::new(located)) }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// They are in the store.
@@ -167,12 +175,11 @@ impl Line {
     }
 
     fn push(&mut self, mut located: Located) {
-        let (first, upto) = ends(&located);
-        let received = located.key.received;
         // They are the larger part of it, and nobody asks for them here.
         located.entry.terms = Vec::new();
-        self.items.push_back(Item { first, upto, received, what: What::Batch(Box::new(located)) });
-        self.known = upto;
+        let item = Item::batch(located);
+        self.known = item.upto;
+        self.items.push_back(item);
     }
 
     /// Takes up what was kept aside and follows now.

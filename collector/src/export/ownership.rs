@@ -12,15 +12,11 @@ use uuid::Uuid;
 
 use super::report::Report;
 use super::shares::{Seen, plan};
-use crate::lease::LENGTH;
+use crate::lease::{GIVE_UP, LENGTH, RENEW};
 use crate::store::exports::exporters::{self, ALIVE};
 use crate::store::leases::{self, Share};
 use crate::store::{Pool, StoreError};
 
-/// How often leases are renewed.
-const RENEW: Duration = Duration::from_secs(5);
-/// Without a renewal for so long, nothing is exported: before another may begin.
-const GIVE_UP: Duration = Duration::from_secs(15);
 /// How long what is on its way is waited for before a share goes to another collector.
 const LEAVING: Duration = Duration::from_secs(15);
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::flight::{Flight, number};
 use super::round::weight;
-use crate::kafka::{self, Failure, Meaning, Producer, Record, Reports, Settings, Topic, Unsent};
-use crate::record::{self, ExportRecord, Group};
+use crate::kafka::{self, Failure, Meaning, Producer, Reports, Settings, Unsent};
+use crate::record::ExportRecord;
 
 /// A connection of its own, beside that of the export.
 pub struct Resend {
@@ -42,11 +42,6 @@ impl Resend {
         Ok(Self { settings, producer, flight, max_bytes: ready.max_bytes, n_refused: 0 })
     }
 
-    /// The schema of each group's records.
-    pub fn topic(&self, group: Group) -> Option<&Topic> {
-        self.settings.topics.get(&group)
-    }
-
     /// Hands over records, in their order. Blocks while there is no room.
     ///
     /// # Errors
@@ -61,17 +56,9 @@ impl Resend {
             while self.flight.waiting().0 >= MAX_WAITING {
                 self.pause()?;
             }
-            let (key, headers) = (record.key.to_string(), record::headers(record, &self.settings.source));
-            let slot = self.flight.begin(1);
-            let sent = Record {
-                topic: &topic.name,
-                key: &key,
-                headers: &headers,
-                value: &record.value,
-                number: number(slot, 0),
-            };
+            let number = number(self.flight.begin(1), 0);
             loop {
-                match self.producer.send(&sent) {
+                match self.producer.send(&topic.name, record, &self.settings.source, number) {
                     Ok(()) => break,
                     Err(Unsent::Full) => self.pause()?,
                     Err(Unsent::Failed(failure)) => return Err(failure),

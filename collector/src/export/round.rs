@@ -16,8 +16,8 @@ use wire::predicate::Predicate;
 use super::flight::{Flight, number};
 use super::hosts::Shown;
 use super::line::{Flying, Item, Located, What};
-use crate::kafka::{Failure, Meaning, Producer, Record, Topic, Unsent};
-use crate::record::{self, ExportRecord, Format, Group, Renderer};
+use crate::kafka::{Failure, Meaning, Producer, Topic, Unsent};
+use crate::record::{ExportRecord, Format, Group, Renderer};
 use crate::store::candidates::SegmentKey;
 use crate::store::exports::Fate;
 use crate::store::{Conn, StoreError, slices};
@@ -226,26 +226,18 @@ pub(super) fn send(
     record: &ExportRecord,
     is_alone: bool,
 ) -> Result<(), Failure> {
-    let key = record.key.to_string();
-    let headers = record::headers(record, &sink.source);
-    let sent = Record {
-        topic: &topic.name,
-        key: &key,
-        headers: &headers,
-        value: &record.value,
-        number: number(slot, event),
-    };
     if is_alone {
         wait_until_alone(sink)?;
         sink.flight.alone(slot, event);
     }
+    let number = number(slot, event);
     loop {
-        match sink.producer.send(&sent) {
+        match sink.producer.send(&topic.name, record, &sink.source, number) {
             Ok(()) => break,
             Err(Unsent::Full) => pause(sink)?,
             Err(Unsent::Failed(failure)) if failure.meaning == Meaning::Refused => {
                 sink.flight.alone(slot, event);
-                sink.flight.reported(number(slot, event), Err(failure));
+                sink.flight.reported(number, Err(failure));
                 break;
             }
             Err(Unsent::Failed(failure)) => return Err(failure),

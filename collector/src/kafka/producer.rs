@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use super::settings::{self, Settings};
 use super::{Failure, Meaning};
+use crate::record::{self, ExportRecord};
 
 /// Who is told what becomes of records, from a thread of the connection's own: it must not wait.
 pub struct Reports {
@@ -19,22 +20,6 @@ pub struct Reports {
     pub delivered: Box<dyn Fn(u64, Result<(), Failure>) + Send + Sync>,
     /// Something is wrong with the connection.
     pub trouble: Box<dyn Fn(Failure) + Send + Sync>,
-}
-
-/// A record on its way. Its timestamp is when it is given to the connection and not when the event was: by that Kafka deletes
-/// what is too old and refuses what is of the future, and neither a clock of a host's nor a late export may bring that about.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// Where to.
-    pub topic: &'a str,
-    /// What decides which partition.
-    pub key: &'a str,
-    /// Its headers.
-    pub headers: &'a [(&'static str, String)],
-    /// What it says.
-    pub value: &'a [u8],
-    /// What it is reported by.
-    pub number: u64,
 }
 
 /// Why a record was not taken. It is not reported then.
@@ -67,25 +52,27 @@ impl Producer {
         Ok(Self { producer })
     }
 
-    /// Gives it a record. The records of one key arrive in the order given.
+    /// Gives it a record of `source` for a topic, to be reported by its number. The records of one host arrive in the order given.
+    ///
+    /// A record's timestamp is when it is given to the connection and not when the event was: by that Kafka deletes what is too
+    /// old and refuses what is of the future, and neither a clock of a host's nor a late export may bring that about.
     ///
     /// # Errors
     /// When it is not taken; then it is not reported.
-    pub fn send(&self, record: &Record<'_>) -> Result<(), Unsent> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in record.headers {
+    pub fn send(&self, to: &str, record: &ExportRecord, source: &str, number: u64) -> Result<(), Unsent> {
+        let (key, said) = (record.key.to_string(), record::headers(record, source));
+        let mut headers = OwnedHeaders::new_with_capacity(said.len());
+        for (key, value) in &said {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let sent = BaseRecord::with_opaque_to(record.topic, record.number as usize)
-            .key(record.key)
-            .payload(record.value)
-            .headers(headers);
+        let sent =
+            BaseRecord::with_opaque_to(to, number as usize).key(&key).payload(&record.value).headers(headers);
         match self.producer.send(sent) {
             Ok(()) => Ok(()),
             Err((error, _)) => match error.rdkafka_error_code() {
                 Some(Code::QueueFull) => Err(Unsent::Full),
-                Some(code) => Err(Unsent::Failed(Failure::of(code, &topic(record.topic), ""))),
-                None => Err(Unsent::Failed(Failure::setup(format!("{}: {error}", topic(record.topic))))),
+                Some(code) => Err(Unsent::Failed(Failure::of(code, &topic(to), ""))),
+                None => Err(Unsent::Failed(Failure::setup(format!("{}: {error}", topic(to))))),
             },
         }
     }

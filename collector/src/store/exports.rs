@@ -125,16 +125,28 @@ const FROM_NOW: Statement = routed(
 const FINDINGS_FROM_NOW: Statement =
     routed("export.findings_from_now", "update finding set n_exported = n where bucket = any($1)");
 
-const BEHIND: Statement = routed(
-    "export.behind",
-    "select s.host, s.epoch, s.lane, s.next_seq as stored, coalesce(e.next_seq, 0) as next_seq,
+/// Streams, how far each is stored and how far exported; of which, is said behind it.
+macro_rules! behind {
+    ($which:literal) => {
+        concat!(
+            "select s.host, s.epoch, s.lane, s.next_seq as stored, coalesce(e.next_seq, 0) as next_seq,
             coalesce(e.received, s.first_received) as received
        from stream s
        left join export e on e.bucket = s.bucket and e.host = s.host and e.epoch = s.epoch and e.lane = s.lane
-      where s.bucket = any($1) and s.next_seq > coalesce(e.next_seq, 0)
+      ",
+            $which
+        )
+    };
+}
+
+const BEHIND: Statement = routed(
+    "export.behind",
+    behind!(
+        "where s.bucket = any($1) and s.next_seq > coalesce(e.next_seq, 0)
         and ($2::uuid is null or (s.host, s.epoch, s.lane) > ($2, $3, $4))
       order by s.host, s.epoch, s.lane
-      limit $5",
+      limit $5"
+    ),
 );
 
 const POSITIONS: Statement = routed(
@@ -196,13 +208,11 @@ const TOTALS: Statement = fan_out(
 // Streams that are about to be forgotten, though not all of them was exported.
 const FORGOTTEN: Statement = routed(
     "export.forgotten",
-    "select s.host, s.epoch, s.lane, s.next_seq as stored, coalesce(e.next_seq, 0) as next_seq,
-            coalesce(e.received, s.first_received) as received
-       from stream s
-       left join export e on e.bucket = s.bucket and e.host = s.host and e.epoch = s.epoch and e.lane = s.lane
-      where s.bucket = any($1) and s.last_received < $2 and s.next_seq > coalesce(e.next_seq, 0)
+    behind!(
+        "where s.bucket = any($1) and s.last_received < $2 and s.next_seq > coalesce(e.next_seq, 0)
         and exists (select from export_since)
-      limit $3",
+      limit $3"
+    ),
 );
 
 const FORGET: Statement = routed(
@@ -366,8 +376,10 @@ pub async fn forgotten(
 /// When the database fails.
 pub async fn expire(conn: &mut PgConnection, buckets: &[i16], before: Stamp) -> Result<(), StoreError> {
     sqlx::query(FORGET.sql).bind(buckets).execute(&mut *conn).await?;
-    late::expire(conn, buckets, before).await?;
-    refused::expire(conn, buckets, before).await
+    for expire in [late::EXPIRE, refused::EXPIRE] {
+        sqlx::query(expire.sql).bind(buckets).bind(before).execute(&mut *conn).await?;
+    }
+    Ok(())
 }
 
 fn record(row: &PgRow) -> Result<Behind, StoreError> {

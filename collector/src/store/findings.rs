@@ -244,35 +244,21 @@ pub async fn n_open(conn: &mut PgConnection) -> Result<u64, StoreError> {
     Ok(n.unsigned_abs())
 }
 
-/// A finding that has been found since it was exported last.
-#[derive(Clone, Debug)]
-pub struct Unsent {
-    /// As it stands.
-    pub record: Record,
-}
-
-impl Unsent {
-    /// The host it is about.
-    pub fn host(&self) -> HostId {
-        self.record.host
-    }
-}
-
 /// Findings of these buckets that have been found since they were exported last, the oldest first; at most `limit`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unsent(conn: &mut PgConnection, buckets: &[i16], limit: u32) -> Result<Vec<Unsent>, StoreError> {
+pub async fn unsent(conn: &mut PgConnection, buckets: &[i16], limit: u32) -> Result<Vec<Record>, StoreError> {
     let rows = sqlx::query(UNSENT.sql).bind(buckets).bind(i64::from(limit)).fetch_all(conn).await?;
-    rows.iter().map(|row| Ok(Unsent { record: record(row)? })).collect()
+    rows.iter().map(record).collect()
 }
 
 /// Notes that it is exported as it stood.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sent(conn: &mut PgConnection, unsent: &Unsent) -> Result<(), StoreError> {
-    let Record { host, kind, about, n, .. } = &unsent.record;
+pub async fn sent(conn: &mut PgConnection, finding: &Record) -> Result<(), StoreError> {
+    let Record { host, kind, about, n, .. } = finding;
     sqlx::query(SENT.sql)
         .bind(host.bucket())
         .bind(host.uuid())

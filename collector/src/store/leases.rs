@@ -104,18 +104,10 @@ impl Held {
     }
 }
 
-pub(super) const STATEMENTS: &[Statement] = &[TAKE, TAKE_SHARES, RELEASE, RELEASE_SHARES, ALL, NOW];
+pub(super) const STATEMENTS: &[Statement] = &[TAKE, RELEASE, ALL, NOW];
 
 const TAKE: Statement = maintenance(
     "lease.take",
-    "insert into lease (task, holder, held_until)
-     values ($1, $2, clock_timestamp() + $3 * interval '1 microsecond')
-         on conflict (task) do update set holder = excluded.holder, held_until = excluded.held_until
-      where lease.holder = excluded.holder or lease.held_until <= clock_timestamp()",
-);
-
-const TAKE_SHARES: Statement = maintenance(
-    "lease.take_shares",
     "insert into lease (task, holder, held_until)
      select task, $2, clock_timestamp() + $3 * interval '1 microsecond' from unnest($1::text[]) as k (task)
          on conflict (task) do update set holder = excluded.holder, held_until = excluded.held_until
@@ -123,10 +115,8 @@ const TAKE_SHARES: Statement = maintenance(
      returning task",
 );
 
-const RELEASE_SHARES: Statement =
-    maintenance("lease.release_shares", "delete from lease where task = any($1) and holder = $2");
-
-const RELEASE: Statement = maintenance("lease.release", "delete from lease where task = $1 and holder = $2");
+const RELEASE: Statement =
+    maintenance("lease.release", "delete from lease where task = any($1) and holder = $2");
 
 const ALL: Statement = maintenance(
     "lease.all",
@@ -146,10 +136,7 @@ pub async fn take(
     holder: Uuid,
     length: Duration,
 ) -> Result<bool, StoreError> {
-    let length_us = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
-    let done =
-        sqlx::query(TAKE.sql).bind(task.name()).bind(holder).bind(length_us as f64).execute(db).await?;
-    Ok(done.rows_affected() == 1)
+    Ok(!take_all(db, vec![task.name()], holder, length).await?.is_empty())
 }
 
 /// Takes shares, or keeps them, for so long from now on; those that are held then.
@@ -162,15 +149,21 @@ pub async fn take_shares(
     holder: Uuid,
     length: Duration,
 ) -> Result<BTreeSet<Share>, StoreError> {
+    let tasks = shares.iter().map(|share| share.task()).collect();
+    let taken = take_all(db, tasks, holder, length).await?;
+    Ok(taken.iter().filter_map(|task| Share::of_task(task)).collect())
+}
+
+/// Takes tasks by their names; those that are held then.
+async fn take_all(
+    db: impl PgExecutor<'_>,
+    tasks: Vec<&str>,
+    holder: Uuid,
+    length: Duration,
+) -> Result<Vec<String>, StoreError> {
     let length_us = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
-    let tasks: Vec<&str> = shares.iter().map(|share| share.task()).collect();
-    let rows =
-        sqlx::query(TAKE_SHARES.sql).bind(tasks).bind(holder).bind(length_us as f64).fetch_all(db).await?;
-    let mut held = BTreeSet::new();
-    for row in &rows {
-        held.extend(Share::of_task(row.try_get("task")?));
-    }
-    Ok(held)
+    let rows = sqlx::query(TAKE.sql).bind(tasks).bind(holder).bind(length_us as f64).fetch_all(db).await?;
+    rows.iter().map(|row| Ok(row.try_get("task")?)).collect()
 }
 
 /// Gives shares back, those that are held.
@@ -183,7 +176,7 @@ pub async fn release_shares(
     holder: Uuid,
 ) -> Result<(), StoreError> {
     let tasks: Vec<&str> = shares.iter().map(|share| share.task()).collect();
-    sqlx::query(RELEASE_SHARES.sql).bind(tasks).bind(holder).execute(db).await?;
+    sqlx::query(RELEASE.sql).bind(tasks).bind(holder).execute(db).await?;
     Ok(())
 }
 
@@ -192,7 +185,7 @@ pub async fn release_shares(
 /// # Errors
 /// When the database fails; the lease then runs out.
 pub async fn release(db: impl PgExecutor<'_>, task: Task, holder: Uuid) -> Result<(), StoreError> {
-    sqlx::query(RELEASE.sql).bind(task.name()).bind(holder).execute(db).await?;
+    sqlx::query(RELEASE.sql).bind(vec![task.name()]).bind(holder).execute(db).await?;
     Ok(())
 }
 

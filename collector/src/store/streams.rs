@@ -412,6 +412,11 @@ pub(super) fn stream_id(row: &PgRow) -> Result<StreamId, StoreError> {
     })
 }
 
+/// What begins at an event: the stream of the row, and the number in this column.
+pub(super) fn event_id(row: &PgRow, seq: &str) -> Result<EventId, StoreError> {
+    Ok(EventId { stream: stream_id(row)?, seq: row.try_get::<i64, _>(seq)?.cast_unsigned() })
+}
+
 fn position(row: &PgRow) -> Result<Position, StoreError> {
     let digest: &[u8] = row.try_get("digest")?;
     let digest = digest.try_into().map_err(|e| sqlx::Error::ColumnDecode {

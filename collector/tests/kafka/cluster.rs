@@ -1,7 +1,7 @@
 //! A cluster of several brokers, librdkafka's own imitation of one, as a real one would take three machines: leaders that move and
 //! brokers that refuse. What is sent is read back by librdkafka too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -12,6 +12,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Error};
 use vedette_collector::kafka::Setting;
 use wire::id::EventId;
 
+use crate::broker::assert_order;
 use crate::world::{World, settings};
 
 const PARTITIONS: i32 = 3;
@@ -86,10 +87,5 @@ async fn while_leaders_move_and_brokers_refuse_nothing_is_skipped_and_each_strea
         "missing {missing:?}, {} are there",
         ids.len()
     );
-    let mut last: BTreeMap<_, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for (partition, id) in read.iter().filter(|(_, id)| seen.insert(id.to_string())) {
-        let before = last.insert((*partition, id.stream), id.seq);
-        assert!(before.is_none_or(|before| before < id.seq), "{id} came after {before:?}");
-    }
+    assert_order(read.into_iter());
 }

@@ -24,7 +24,7 @@ use wire::id::EventId;
 use wire::time::WallTime;
 
 use crate::api::Api;
-use crate::broker::{Broker, Read};
+use crate::broker::{Broker, Read, assert_order};
 use crate::support::{Ingest, Source, wall_clock};
 
 pub(crate) struct World {
@@ -260,13 +260,9 @@ pub(crate) fn same(read: &[Read], searched: &BTreeMap<String, Value>) -> usize {
 
 /// Within a partition, the events of each stream come in their order, but for what comes again.
 pub(crate) fn in_order(read: &[Read]) {
-    let mut seen = BTreeSet::new();
-    let mut last: BTreeMap<_, u64> = BTreeMap::new();
-    for record in read.iter().filter(|record| seen.insert(record.id().to_owned())) {
-        let id: EventId = record.id().parse().unwrap();
-        let key = (record.partition, record.header("topic").to_owned(), id.stream);
-        let before = last.insert(key, id.seq);
-        assert!(before.is_none_or(|before| before < id.seq), "{} came after {before:?}", id);
+    let ids = read.iter().map(|record| (record, record.id().parse::<EventId>().unwrap()));
+    assert_order(ids.clone().map(|(record, id)| (record.partition, id)));
+    for (record, id) in ids {
         assert_eq!(record.key, id.stream.host.to_string());
     }
 }

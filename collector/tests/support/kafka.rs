@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use wire::id::EventId;
 
 /// Where Kafka's jars are; or why there are none here.
 pub fn jars() -> Result<&'static Path, &'static str> {
@@ -342,6 +344,16 @@ impl Read {
     /// The event's id, and within it the stream and the number.
     pub fn id(&self) -> &str {
         self.header("ce_id")
+    }
+}
+
+/// Holds that in each place (a partition, a topic) the events of each stream come in their order, but for what comes again.
+pub fn assert_order<P: Ord>(read: impl Iterator<Item = (P, EventId)>) {
+    let mut seen = BTreeSet::new();
+    let mut last: BTreeMap<_, u64> = BTreeMap::new();
+    for (place, id) in read.filter(|(_, id)| seen.insert(id.to_string())) {
+        let before = last.insert((place, id.stream), id.seq);
+        assert!(before.is_none_or(|before| before < id.seq), "{id} came after {before:?}");
     }
 }
 

@@ -4,17 +4,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value as Json, json};
+use axum::body::Bytes;
+use axum::response::Response;
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
-use tokio_stream::wrappers::ReceiverStream;
 use wire::event::FlatEvent;
 
-use super::{LINES, found_lines, hints, run};
-use crate::api::{ApiError, State, TOKEN_ENDED};
+use super::{found_lines, hints, run};
+use crate::api::State;
+use crate::api::lines::{Lines, answer, line};
 use crate::revocation::Answering;
 use crate::search::{Fleet, Progress, Search};
 
@@ -27,25 +26,9 @@ const MAX_WAITING: usize = 64;
 
 /// Starts the search; it stops when the caller goes away, or the caller's token ends.
 pub(super) fn stream(state: State, search: Arc<Search>, fleet: Arc<Fleet>, answering: Answering) -> Response {
-    let (lines, waiting) = mpsc::channel(MAX_WAITING);
-    tokio::spawn(async move {
-        let gone = lines.clone();
-        tokio::select! {
-            // Dropping the other branch stops the search, in the database too.
-            () = gone.closed() => {}
-            () = answering.ended() => {
-                let error = json!({ "error": ApiError::unauthorized(TOKEN_ENDED).shown() });
-                // A caller that does not read sees the answer break off.
-                let _ = gone.try_send(Ok(line(&error)));
-            }
-            () = write(&state, search, fleet, lines) => {}
-        }
-    });
-    let body = Body::from_stream(ReceiverStream::new(waiting));
-    ([(header::CONTENT_TYPE, LINES)], body).into_response()
+    // Dropping what writes stops the search, in the database too.
+    answer(MAX_WAITING, answering, |lines| async move { write(&state, search, fleet, lines).await })
 }
-
-type Lines = mpsc::Sender<Result<Bytes, Infallible>>;
 
 async fn write(state: &State, search: Arc<Search>, fleet: Arc<Fleet>, lines: Lines) {
     let (progress, found) = Progress::handing_out();
@@ -93,10 +76,4 @@ async fn write_found(
             }
         }
     }
-}
-
-fn line(json: &Json) -> Bytes {
-    let mut text = json.to_string();
-    text.push('\n');
-    text.into()
 }

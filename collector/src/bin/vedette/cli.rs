@@ -93,13 +93,9 @@ pub(crate) enum ExportTo {
     Kafka,
 }
 
+/// Where in history to look.
 #[derive(Args)]
-pub(crate) struct ExportArgs {
-    /// What to export, as 'process.name:curl and host.name:web-*'; everything if absent
-    #[arg(default_value = "")]
-    pub(crate) query: String,
-    /// The file to write
-    pub(crate) file: Option<PathBuf>,
+pub(crate) struct Within {
     /// Not before: 15m, 24h, 7d, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "WHEN", default_value = "24h")]
     pub(crate) since: String,
@@ -109,6 +105,17 @@ pub(crate) struct ExportArgs {
     /// Only this host: its name or id
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// What to export, as 'process.name:curl and host.name:web-*'; everything if absent
+    #[arg(default_value = "")]
+    pub(crate) query: String,
+    /// The file to write
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) within: Within,
     /// Where to
     #[arg(long, value_enum, default_value = "ndjson")]
     pub(crate) to: ExportTo,
@@ -122,15 +129,8 @@ pub(crate) struct SearchArgs {
     /// What to look for, as 'process.name:curl and host.name:web-*'; everything if absent
     #[arg(default_value = "")]
     pub(crate) query: String,
-    /// Not before: 15m, 24h, 7d, or a time such as 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "WHEN", default_value = "24h")]
-    pub(crate) since: String,
-    /// Not after: like --since
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) until: Option<String>,
-    /// Only this host: its name or id
-    #[arg(long, value_name = "HOST")]
-    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) within: Within,
     /// How many events at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: u32,

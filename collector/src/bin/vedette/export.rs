@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `resume` | how far it has come |
 //! | `target` | where records go |
+//! | `kept` | a file that grows by what is kept of it |
 //! | `staged` | events on their way into a Parquet file |
 //! | `table` | a Parquet file |
 //! | `column` | a column of it |
@@ -23,10 +24,11 @@ use vedette_collector::search::moment;
 use wire::time::WallTime;
 
 use crate::Found;
-use crate::cli::{Connect, ExportArgs, ExportTo};
+use crate::cli::{Connect, ExportArgs, ExportTo, Within};
 use crate::client::{Client, ErrorText, fault};
 
 mod column;
+mod kept;
 mod resume;
 mod staged;
 mod table;
@@ -101,13 +103,14 @@ fn asked(args: &ExportArgs) -> anyhow::Result<Asked> {
         (_, format) => format,
     };
     let format = format.map(|format| format.to_string());
-    let typed = json!([args.query, args.since, args.until, args.host, format, args.to == ExportTo::Parquet]);
+    let Within { since, until, host } = &args.within;
+    let typed = json!([args.query, since, until, host, format, args.to == ExportTo::Parquet]);
     Ok(Asked {
         typed,
         query: args.query.clone(),
-        since: time("since", &args.since)?,
-        until: time("until", args.until.as_deref().unwrap_or("now"))?,
-        host: args.host.clone(),
+        since: time("since", since)?,
+        until: time("until", until.as_deref().unwrap_or("now"))?,
+        host: host.clone(),
         format,
     })
 }

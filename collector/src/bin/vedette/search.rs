@@ -51,9 +51,9 @@ pub(crate) async fn run(connect: &Connect, args: SearchArgs) -> anyhow::Result<F
 fn body(args: SearchArgs) -> Map<String, Value> {
     let given = [
         ("query", Some(Value::from(args.query))),
-        ("since", Some(Value::from(args.since))),
-        ("until", args.until.map(Value::from)),
-        ("host", args.host.map(Value::from)),
+        ("since", Some(Value::from(args.within.since))),
+        ("until", args.within.until.map(Value::from)),
+        ("host", args.within.host.map(Value::from)),
         ("cursor", args.cursor.map(Value::from)),
         ("top", args.top.map(Value::from)),
         ("histogram", args.histogram.then_some(Value::from(true))),

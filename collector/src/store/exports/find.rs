@@ -11,7 +11,7 @@ use wire::id::{EventId, HostId, StreamId};
 use crate::store::candidates::{Place, SegmentKey};
 use crate::store::directory::{self, Entry};
 use crate::store::statements::{Statement, routed};
-use crate::store::streams::{Keys, stream_id};
+use crate::store::streams::{Keys, event_id};
 use crate::store::{Group, Stamp, StoreError};
 
 /// Behind which a host's segments are asked for.
@@ -135,8 +135,7 @@ pub async fn holes(conn: &mut PgConnection, at: &[EventId]) -> Result<Vec<Hole>,
     let rows = keys.bind(HOLES).bind(seqs).fetch_all(conn).await?;
     rows.iter()
         .map(|row| {
-            let seq = row.try_get::<i64, _>("first_seq")?.cast_unsigned();
-            let at = EventId { stream: stream_id(row)?, seq };
+            let at = event_id(row, "first_seq")?;
             Ok(Hole { at, n_events: row.try_get::<i64, _>("n_events")?.unsigned_abs() })
         })
         .collect()

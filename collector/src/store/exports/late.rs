@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 use wire::id::EventId;
 
 use crate::store::statements::{Statement, insert, routed};
-use crate::store::streams::{keyed_at, stream_id};
+use crate::store::streams::{event_id, keyed_at};
 use crate::store::{Stamp, StoreError};
 
 /// A batch that is to be exported out of its order.
@@ -37,7 +37,7 @@ const DONE: Statement = routed(
     "delete from export_late where bucket = $1 and host = $2 and epoch = $3 and lane = $4 and first_seq = $5",
 );
 
-const EXPIRE: Statement =
+pub(super) const EXPIRE: Statement =
     routed("export_late.expire", "delete from export_late where bucket = any($1) and received < $2");
 
 /// Notes that a batch is stored which its stream has passed, if there is a sink.
@@ -60,10 +60,7 @@ pub async fn of_buckets(
 ) -> Result<Vec<Late>, StoreError> {
     let rows = sqlx::query(OF_BUCKETS.sql).bind(buckets).bind(i64::from(limit)).fetch_all(conn).await?;
     rows.iter()
-        .map(|row| {
-            let seq = row.try_get::<i64, _>("first_seq")?.cast_unsigned();
-            Ok(Late { at: EventId { stream: stream_id(row)?, seq }, received: row.try_get("received")? })
-        })
+        .map(|row| Ok(Late { at: event_id(row, "first_seq")?, received: row.try_get("received")? }))
         .collect()
 }
 
@@ -73,14 +70,5 @@ pub async fn of_buckets(
 /// When the database fails.
 pub async fn done(conn: &mut PgConnection, at: EventId) -> Result<(), StoreError> {
     keyed_at(DONE, at).execute(conn).await?;
-    Ok(())
-}
-
-pub(super) async fn expire(
-    conn: &mut PgConnection,
-    buckets: &[i16],
-    before: Stamp,
-) -> Result<(), StoreError> {
-    sqlx::query(EXPIRE.sql).bind(buckets).bind(before).execute(conn).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 use wire::id::EventId;
 
 use crate::store::statements::{Statement, fan_out, routed};
-use crate::store::streams::{keyed_at, stream_id};
+use crate::store::streams::{event_id, keyed_at};
 use crate::store::{Stamp, StoreError};
 
 /// How many events of one host are listed; of more only the number is known.
@@ -46,7 +46,7 @@ const ALL: Statement = fan_out(
 const COUNT: Statement =
     fan_out("export_refused.count", "select coalesce(sum(n_refused), 0)::bigint from export");
 
-const EXPIRE: Statement =
+pub(super) const EXPIRE: Statement =
     routed("export_refused.expire", "delete from export_refused where bucket = any($1) and refused < $2");
 
 /// Lists an event that the sink refused.
@@ -73,9 +73,8 @@ pub async fn all(conn: &mut PgConnection, limit: u32) -> Result<Vec<Refused>, St
     let rows = sqlx::query(ALL.sql).bind(i64::from(limit)).fetch_all(conn).await?;
     rows.iter()
         .map(|row| {
-            let seq = row.try_get::<i64, _>("seq")?.cast_unsigned();
             Ok(Refused {
-                at: EventId { stream: stream_id(row)?, seq },
+                at: event_id(row, "seq")?,
                 topic: row.try_get("topic")?,
                 n_bytes: row.try_get::<i64, _>("n_bytes")?.unsigned_abs(),
                 refused: row.try_get("refused")?,
@@ -91,13 +90,4 @@ pub async fn all(conn: &mut PgConnection, limit: u32) -> Result<Vec<Refused>, St
 /// When the database fails.
 pub async fn n(conn: &mut PgConnection) -> Result<u64, StoreError> {
     Ok(sqlx::query(COUNT.sql).fetch_one(conn).await?.try_get::<i64, _>(0)?.unsigned_abs())
-}
-
-pub(super) async fn expire(
-    conn: &mut PgConnection,
-    buckets: &[i16],
-    before: Stamp,
-) -> Result<(), StoreError> {
-    sqlx::query(EXPIRE.sql).bind(buckets).bind(before).execute(conn).await?;
-    Ok(())
 }

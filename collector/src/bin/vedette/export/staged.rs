@@ -1,14 +1,15 @@
 //! Events on their way into a Parquet file, which can only be written from its beginning to its end: they are kept beside it, compressed, until
 //! all have come.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
 
+use super::kept::Kept;
 use super::resume::Resume;
 use super::table;
 
@@ -18,7 +19,7 @@ pub(super) struct Staged {
     to: PathBuf,
     path: PathBuf,
     /// Whole frames.
-    file: BufWriter<File>,
+    file: Kept,
     /// What came since the last.
     frame: Encoder<'static, Vec<u8>>,
 }
@@ -29,12 +30,8 @@ impl Staged {
     /// Goes on behind what an earlier call has left beside `to`.
     pub(super) fn open(to: &Path, resume: &Resume) -> anyhow::Result<Self> {
         let path = beside(to, "part");
-        let mut options = OpenOptions::new();
-        let file = options.create(true).read(true).write(true).truncate(false).open(&path);
-        let file = BufWriter::new(file.with_context(|| format!("cannot write {}", path.display()))?);
-        let mut staged = Self { to: to.to_owned(), path, file, frame: frame()? };
-        staged.back_to(resume.n_bytes)?;
-        Ok(staged)
+        let file = Kept::open(&path, resume.n_bytes)?;
+        Ok(Self { to: to.to_owned(), path, file, frame: frame()? })
     }
 
     pub(super) fn record(&mut self, record: &[u8]) -> std::io::Result<()> {
@@ -46,18 +43,13 @@ impl Staged {
     pub(super) fn keep(&mut self) -> anyhow::Result<u64> {
         let frame = std::mem::replace(&mut self.frame, frame()?);
         self.file.write_all(&frame.finish()?)?;
-        self.file.flush()?;
-        self.file.get_ref().sync_data()?;
-        Ok(self.file.stream_position()?)
+        self.file.keep()
     }
 
     /// Forgets what came after so many bytes of the file.
     pub(super) fn back_to(&mut self, n_bytes: u64) -> anyhow::Result<()> {
         self.frame = frame()?;
-        self.file.flush()?;
-        self.file.get_ref().set_len(n_bytes)?;
-        self.file.seek(SeekFrom::Start(n_bytes))?;
-        Ok(())
+        self.file.back_to(n_bytes)
     }
 
     /// Makes the file, of all that has come.

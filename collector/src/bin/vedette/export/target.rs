@@ -1,18 +1,18 @@
 //! Where an export's records go.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Seek as _, SeekFrom, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
+use super::kept::Kept;
 use super::resume::Resume;
 use super::staged::Staged;
 use crate::cli::{ExportArgs, ExportTo};
 
 /// Lines in a file or on standard output; or nothing, where the collector sends them on itself.
 pub(super) enum Target {
-    File(BufWriter<File>),
+    File(Kept),
     Output(BufWriter<std::io::Stdout>),
     Table(Staged),
     Elsewhere,
@@ -36,13 +36,7 @@ impl Target {
                 if resume.upto.is_none() && is_written(path) {
                     bail!(taken(path));
                 }
-                let mut options = OpenOptions::new();
-                let file = options.create(true).write(true).truncate(false).open(path);
-                let mut target = Self::File(BufWriter::new(
-                    file.with_context(|| format!("cannot write {}", path.display()))?,
-                ));
-                target.back_to(resume)?;
-                Ok(target)
+                Ok(Self::File(Kept::open(path, resume.n_bytes)?))
             }
         }
     }
@@ -62,11 +56,7 @@ impl Target {
     /// What was written stays, whatever happens; how long it is.
     pub(super) fn keep(&mut self) -> anyhow::Result<u64> {
         match self {
-            Self::File(file) => {
-                file.flush()?;
-                file.get_ref().sync_data()?;
-                Ok(file.stream_position()?)
-            }
+            Self::File(file) => file.keep(),
             Self::Output(out) => {
                 out.flush()?;
                 Ok(0)
@@ -79,12 +69,7 @@ impl Target {
     /// Forgets what came after that: it comes again.
     pub(super) fn back_to(&mut self, resume: &Resume) -> anyhow::Result<()> {
         match self {
-            Self::File(file) => {
-                file.flush()?;
-                file.get_ref().set_len(resume.n_bytes)?;
-                file.seek(SeekFrom::Start(resume.n_bytes))?;
-                Ok(())
-            }
+            Self::File(file) => file.back_to(resume.n_bytes),
             // What was printed cannot be taken back.
             Self::Output(out) => {
                 out.flush()?;
