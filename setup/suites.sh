@@ -58,7 +58,7 @@ if [ -n "$skips" ]; then
     fi
 fi
 again=$(cat "$logs"/* | grep -a '^BOOTED TWICE ')
-[ -z "$again" ] || printf '\nmachines that did not come up at first:\n%s\n' "$again"
+[ -z "$again" ] || printf '\nmachines that the emulator failed at first:\n%s\n' "$again"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
 [ ${#broken[@]} -eq 0 ]

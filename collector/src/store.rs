@@ -42,6 +42,7 @@ pub mod fresh;
 pub mod gaps;
 pub mod hosts;
 pub mod leases;
+pub mod migrations;
 pub mod pack;
 pub mod partitions;
 pub mod process;
@@ -59,6 +60,7 @@ pub mod streams;
 pub mod tokens;
 
 pub use fault::{Fault, StoreError};
+pub use migrations::MIGRATOR;
 pub use stamp::Stamp;
 
 /// Connections to the store.
@@ -67,9 +69,6 @@ pub type Pool = PgPool;
 pub type Conn = PgConnection;
 /// Begins transactions of a connection.
 pub use sqlx::Connection as Begin;
-
-/// The tables, in the order they are made.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
 /// A pool of connections to `url`, made when first needed.
 ///

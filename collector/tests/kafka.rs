@@ -16,5 +16,7 @@ mod cluster;
 mod complete;
 #[path = "kafka/faults.rs"]
 mod faults;
+#[path = "kafka/refused.rs"]
+mod refused;
 #[path = "kafka/setup.rs"]
 mod setup;

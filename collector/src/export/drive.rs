@@ -19,7 +19,7 @@ use super::commit;
 use super::locate::Seeker;
 use super::ownership::{Owned, Owner};
 use super::report::Report;
-use super::round::{Refusal, Sink};
+use super::round::{Refusal, Sink, Subject};
 use super::session::{Ended, Memory};
 use crate::kafka::Failure;
 use crate::store::exports::Advanced;
@@ -59,8 +59,8 @@ pub(super) struct Driver<'a> {
     owner: &'a Owner,
     owned: tokio::sync::watch::Receiver<Owned>,
     sink: Arc<Sink>,
-    /// The batches on their way, by slot.
-    slots: HashMap<u32, EventId>,
+    /// What is on its way, by slot.
+    slots: HashMap<u32, Subject>,
     seeker: Seeker,
     /// Shares to be compared next: from where on, and whether what is behind is looked for at once.
     compare: VecDeque<(Share, Option<StreamId>, bool)>,
@@ -168,17 +168,16 @@ impl<'a> Driver<'a> {
         let flight = Arc::clone(&self.sink.flight);
         for finished in flight.take_finished() {
             let memory = &mut *self.memory;
-            let at = self.slots.remove(&finished.slot);
-            let n_refused = finished.refused.len() as u64;
-            if let Some(at) = at {
-                memory.suspects.remove(&(at.stream, at.seq));
+            let subject = self.slots.remove(&finished.slot);
+            if let Some(subject) = subject {
+                memory.doubts.remove(&subject);
             }
             let is_stray = memory.strays.arrived(&finished);
             if !is_stray {
-                memory.queue.arrived(finished.slot, n_refused);
+                memory.queue.arrived(finished.slot, finished.refused.len() as u64);
             }
             for (record, reason) in finished.refused {
-                let Some(at) = at else { continue };
+                let Some(Subject::Batch(at)) = subject else { continue };
                 let at = EventId { seq: at.seq.saturating_add(u64::from(record)), ..at };
                 memory.notes.refused.push(Refusal { at, topic: topic_of(&reason), n_bytes: 0, reason });
             }
@@ -202,7 +201,7 @@ impl<'a> Driver<'a> {
             Stamp::floor(now),
         );
         let done = done.await?;
-        memory.strays.commit(&mut conn, self.config.run).await?;
+        memory.strays.commit(&mut conn, self.config.run, self.report, Stamp::floor(now)).await?;
         drop(conn);
         if done == Advanced::Lost {
             // Somebody else has moved a stream on: what is remembered is old.

@@ -22,6 +22,8 @@ struct Inner {
     failure: Option<Failure>,
     /// Records that were refused together with others: which of them is to blame is found by sending each alone.
     suspects: Vec<(u32, u32)>,
+    /// Records that were refused alone, and why.
+    refused: Vec<(u32, u32, String)>,
     n_records: usize,
     n_bytes: usize,
     n_arrived: u64,
@@ -34,6 +36,15 @@ struct Slot {
     /// Records that are sent alone.
     alone: Vec<u32>,
     refused: Vec<(u32, String)>,
+}
+
+/// What speaks against a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It was refused together with others, and which of them is to blame is not known.
+    Suspect,
+    /// It was refused alone, for this reason.
+    Refused(String),
 }
 
 /// A batch of which every record is reported.
@@ -101,6 +112,9 @@ impl Flight {
                     return;
                 }
             };
+            if let Some(failure) = &failed {
+                inner.refused.push((slot, record, failure.said.clone()));
+            }
             let Some(place) = inner.slots.get_mut(slot as usize) else { return };
             place.refused.extend(failed.map(|failure| (record, failure.said)));
             place.n_left = place.n_left.saturating_sub(1);
@@ -131,9 +145,14 @@ impl Flight {
         finished
     }
 
-    /// Records that were refused together with others, by slot and their number in it.
-    pub(super) fn suspects(&self) -> Vec<(u32, u32)> {
-        self.lock().suspects.clone()
+    /// Records that were refused, by slot and their number in it: together with others, or alone.
+    pub(super) fn doubts(&self) -> Vec<(u32, u32, Doubt)> {
+        let inner = self.lock();
+        let suspects = inner.suspects.iter().map(|(slot, record)| (*slot, *record, Doubt::Suspect));
+        let refused = inner.refused.iter();
+        suspects
+            .chain(refused.map(|(slot, record, why)| (*slot, *record, Doubt::Refused(why.clone()))))
+            .collect()
     }
 
     /// What is wrong, if something is.
@@ -188,6 +207,7 @@ mod tests {
         flight.reported(number(a, 1), Ok(()));
         flight.alone(b, 0);
         flight.reported(number(b, 0), Err(failure(Meaning::Refused)));
+        assert_eq!(flight.doubts(), [(b, 0, Doubt::Refused("Refused".into()))]);
         let finished = flight.take_finished();
         assert_eq!(finished, [Finished { slot: b, refused: vec![(0, "Refused".into())] }]);
         assert_eq!(flight.waiting(), (1, 100));
@@ -220,7 +240,7 @@ mod tests {
         let slot = flight.begin(3);
         flight.reported(number(slot, 2), Err(failure(Meaning::Refused)));
         assert!(flight.take_finished().is_empty());
-        assert_eq!(flight.suspects(), [(slot, 2)]);
+        assert_eq!(flight.doubts(), [(slot, 2, Doubt::Suspect)]);
         assert_eq!(flight.failure().map(|f| f.meaning), Some(Meaning::Refused));
     }
 }

@@ -8,16 +8,17 @@ use wire::id::{EventId, StreamId};
 
 use super::flight::Finished;
 use super::hosts::Shown;
-use super::line::{Item, Located};
+use super::line::{Flying, Item, Located};
 use super::locate::Loss;
-use super::round::{self, Sink};
+use super::report::Report;
+use super::round::{self, Handed, Sink, Subject};
 use crate::kafka::Failure;
 use crate::record::{self, Group};
 use crate::store::exports::find::{self, Page};
-use crate::store::exports::{self, late};
+use crate::store::exports::{self, Fate, late};
 use crate::store::findings;
 use crate::store::leases::Share;
-use crate::store::{Begin as _, Conn, StoreError};
+use crate::store::{Begin as _, Conn, Stamp, StoreError};
 
 /// So many are taken at a time.
 const AT_ONCE: u32 = 200;
@@ -25,16 +26,27 @@ const AT_ONCE: u32 = 200;
 /// What is on its way beside the streams, by slot.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
-    batches: HashMap<u32, EventId>,
-    findings: HashMap<u32, findings::Record>,
+    batches: HashMap<u32, (EventId, Fate)>,
+    findings: HashMap<u32, Sent>,
     /// What has arrived, and is not written down.
     arrived: Vec<Arrived>,
 }
 
 #[derive(Debug)]
 enum Arrived {
-    Batch(EventId),
-    Finding(findings::Record),
+    Batch(EventId, Fate),
+    /// The sink refused it if there is a reason.
+    Finding(Sent, Option<String>),
+}
+
+/// A finding that was handed over.
+#[derive(Debug)]
+struct Sent {
+    finding: findings::Record,
+    /// Of the record.
+    id: String,
+    n_bytes: u64,
+    topic: String,
 }
 
 /// What was read, to be handed over.
@@ -88,7 +100,7 @@ impl Strays {
                 }
                 None => {
                     warn!(batch = %late.at, "a batch that was stored late is not in the store any more, it is not exported");
-                    read.lost.push(Loss { at: late.at, n_events: 1 });
+                    read.lost.push(Loss { at: late.at, n_events: late.n_events.max(1) });
                     late::done(conn, late.at).await?;
                 }
             }
@@ -96,27 +108,33 @@ impl Strays {
         Ok(read)
     }
 
-    /// Hands over what was read. Blocks while the sink has no room.
-    ///
-    /// # Errors
-    /// When the sink fails.
-    pub(super) fn hand_over(
+    /// Hands over what was read. Blocks while the sink has no room. What is told of it is as of a round, with nothing flying.
+    pub(super) fn hand_over(&mut self, sink: &Sink, hosts: &Shown, read: Read) -> Handed {
+        let mut all = Handed::default();
+        all.failure = self.hand_over_all(sink, hosts, read, &mut all).err();
+        all
+    }
+
+    fn hand_over_all(
         &mut self,
         sink: &Sink,
         hosts: &Shown,
         read: Read,
-    ) -> Result<Vec<round::Refusal>, Failure> {
-        let mut refused = Vec::new();
+        all: &mut Handed,
+    ) -> Result<(), Failure> {
         for ((stream, item), bytes) in read.batches {
             let at = EventId { stream, seq: item.first };
             let handed = round::hand_over(sink, hosts, vec![(stream, item)], vec![Some(bytes)]);
+            all.slots.extend(handed.slots);
+            all.refused.extend(handed.refused);
             if let Some(failure) = handed.failure {
                 return Err(failure);
             }
-            refused.extend(handed.refused);
-            match handed.flying.into_iter().find_map(|(_, flying)| flying.slot) {
-                Some(slot) => drop(self.batches.insert(slot, at)),
-                None => self.arrived.push(Arrived::Batch(at)),
+            for (_, Flying { fate, slot, .. }) in handed.flying {
+                match slot {
+                    Some(slot) => drop(self.batches.insert(slot, (at, fate))),
+                    None => self.arrived.push(Arrived::Batch(at, fate)),
+                }
             }
         }
         for finding in read.findings {
@@ -125,16 +143,25 @@ impl Strays {
             let made = record::finding(topic.format, &finding.finding(), &outer, &facts);
             let slot = sink.flight.begin(1);
             sink.flight.weighs(slot, made.value.len());
-            round::send(sink, slot, 0, topic, &made, false)?;
-            self.findings.insert(slot, finding);
+            let subject = Subject::Finding(finding.id);
+            all.slots.push((slot, subject));
+            let is_alone = sink.doubts.contains_key(&subject);
+            let (id, n_bytes) = (made.id.clone(), made.value.len() as u64);
+            self.findings.insert(slot, Sent { finding, id, n_bytes, topic: topic.name.clone() });
+            round::send(sink, slot, 0, topic, &made, is_alone)?;
         }
-        Ok(refused)
+        Ok(())
     }
 
     /// Whether this was one of them.
     pub(super) fn arrived(&mut self, finished: &Finished) -> bool {
-        let batch = self.batches.remove(&finished.slot).map(Arrived::Batch);
-        let arrived = batch.or_else(|| self.findings.remove(&finished.slot).map(Arrived::Finding));
+        let Finished { slot, refused } = finished;
+        let batch = self.batches.remove(slot);
+        let batch = batch.map(|(at, fate)| Arrived::Batch(at, fate.refused(refused.len() as u64)));
+        let arrived = batch.or_else(|| {
+            let why = refused.first().map(|(_, why)| why.clone());
+            self.findings.remove(slot).map(|sent| Arrived::Finding(sent, why))
+        });
         let is_ours = arrived.is_some();
         self.arrived.extend(arrived);
         is_ours
@@ -144,19 +171,25 @@ impl Strays {
     ///
     /// # Errors
     /// When the database fails.
-    pub(super) async fn commit(&mut self, conn: &mut Conn, run: Uuid) -> Result<(), StoreError> {
+    pub(super) async fn commit(
+        &mut self,
+        conn: &mut Conn,
+        run: Uuid,
+        report: &Report,
+        now: Stamp,
+    ) -> Result<(), StoreError> {
         while let Some(arrived) = self.arrived.last() {
             let mut tx = conn.begin().await?;
             let host = match arrived {
-                Arrived::Batch(at) => at.stream.host,
-                Arrived::Finding(finding) => finding.host,
+                Arrived::Batch(at, _) => at.stream.host,
+                Arrived::Finding(sent, _) => sent.finding.host,
             };
             if exports::holds(&mut tx, run, std::iter::once(host)).await? {
-                match arrived {
-                    Arrived::Batch(at) => late::done(&mut tx, *at).await?,
-                    Arrived::Finding(finding) => findings::sent(&mut tx, finding).await?,
-                }
+                arrived.write(&mut tx, now).await?;
                 tx.commit().await?;
+                if let Arrived::Batch(_, fate) = arrived {
+                    report.written(*fate);
+                }
             }
             self.arrived.pop();
         }
@@ -172,6 +205,25 @@ impl Strays {
     /// Whether nothing is on its way.
     pub(super) fn has_landed(&self) -> bool {
         self.batches.is_empty() && self.findings.is_empty() && self.arrived.is_empty()
+    }
+}
+
+impl Arrived {
+    async fn write(&self, conn: &mut Conn, now: Stamp) -> Result<(), StoreError> {
+        match self {
+            Arrived::Batch(at, fate) => {
+                exports::recount(conn, at.stream, *fate).await?;
+                late::done(conn, *at).await
+            }
+            Arrived::Finding(sent, why) => {
+                let refusal = why.as_ref().map(|why| {
+                    let Sent { id, n_bytes, topic, .. } = sent;
+                    let (id, topic) = (id.clone(), topic.clone());
+                    findings::Refusal { id, topic, n_bytes: *n_bytes, at: now, reason: why.clone() }
+                });
+                findings::sent(conn, &sent.finding, refusal.as_ref()).await
+            }
+        }
     }
 }
 

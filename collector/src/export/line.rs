@@ -210,8 +210,7 @@ impl Line {
     pub(super) fn arrived(&mut self, slot: u32, n_refused: u64) {
         for flying in self.flying.iter_mut().filter(|flying| flying.slot == Some(slot)) {
             flying.slot = None;
-            flying.fate.n_sent = flying.fate.n_sent.saturating_sub(n_refused);
-            flying.fate.n_refused += n_refused;
+            flying.fate = flying.fate.refused(n_refused);
         }
         self.land();
     }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::counter;
 use tracing::error;
+use uuid::Uuid;
 use wire::batch::{Batch, BatchError};
 use wire::id::{EventId, StreamId};
 use wire::predicate::Predicate;
 
-use super::flight::{Flight, number};
+use super::flight::{Doubt, Flight, number};
 use super::hosts::Shown;
 use super::line::{Flying, Item, Located, What};
 use crate::kafka::{Failure, Meaning, Producer, Topic, Unsent};
@@ -31,11 +32,23 @@ pub(super) struct Sink {
     pub(super) max_bytes: usize,
     pub(super) predicate: Arc<Predicate>,
     pub(super) flight: Arc<Flight>,
-    /// Records that are to be sent alone: one of them is refused, and which is not known.
-    pub(super) suspects: HashMap<(StreamId, u64), HashSet<u32>>,
+    /// Records that are to be sent alone, or not again.
+    pub(super) doubts: Doubts,
     /// Ends a thread that waits for room.
     pub(super) stop: AtomicBool,
 }
+
+/// What a slot of the flight is of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Subject {
+    /// The batch that begins there.
+    Batch(EventId),
+    /// A finding, by its id.
+    Finding(Uuid),
+}
+
+/// What speaks against records, by what they are of and their number in it.
+pub(super) type Doubts = HashMap<Subject, HashMap<u32, Doubt>>;
 
 /// A record that the sink refused.
 #[derive(Clone, Debug)]
@@ -53,8 +66,8 @@ pub(super) struct Handed {
     pub(super) flying: Vec<(StreamId, Flying)>,
     /// What the sink was not even given.
     pub(super) refused: Vec<Refusal>,
-    /// Where each batch is that was handed over, by its slot.
-    pub(super) slots: Vec<(u32, EventId)>,
+    /// What was handed over, by its slot.
+    pub(super) slots: Vec<(u32, Subject)>,
     /// The first of each stream that is not in the store any more.
     pub(super) missing: Vec<(StreamId, u64)>,
     /// Why not all was handed over.
@@ -164,7 +177,9 @@ fn records(
     let mut fate = Fate { n_left_out, ..Fate::default() };
     let mut renderers: HashMap<Format, Renderer<'_>> = HashMap::new();
     // All are made before the first is sent: what does not decode is found before anything is on its way.
-    let mut made: Vec<(u32, &Topic, ExportRecord)> = Vec::with_capacity(selected.len());
+    let mut made: Vec<(u32, &Topic, ExportRecord, bool)> = Vec::with_capacity(selected.len());
+    let at = EventId { stream: entry.stream, seq: entry.first_seq };
+    let doubts = sink.doubts.get(&Subject::Batch(at));
     for event in selected {
         let topic = batch
             .events()?
@@ -176,22 +191,15 @@ fn records(
             .entry(topic.format)
             .or_insert_with(|| Renderer::new(topic.format, &batch, &outer, &facts));
         let Some(record) = renderer.event(event)? else { continue };
-        if weight(&record, &sink.source) > sink.max_bytes {
+        let doubt = doubts.and_then(|doubts| doubts.get(&event));
+        if let Some(reason) = known_refusal(sink, &record, doubt) {
             fate.n_refused += 1;
             let seq = entry.first_seq.saturating_add(u64::from(event));
-            handed.refused.push(Refusal {
-                at: EventId { stream: entry.stream, seq },
-                topic: topic.name.clone(),
-                n_bytes: record.value.len() as u64,
-                reason: format!(
-                    "too large: {} bytes, and its topic takes records of {} (max.message.bytes)",
-                    record.value.len(),
-                    sink.max_bytes
-                ),
-            });
+            let (topic, n_bytes) = (topic.name.clone(), record.value.len() as u64);
+            handed.refused.push(Refusal { at: EventId { seq, ..at }, topic, n_bytes, reason });
             continue;
         }
-        made.push((event, topic, record));
+        made.push((event, topic, record, doubt.is_some()));
     }
     fate.n_sent = made.len() as u64;
     // What has no topic or no record is left out.
@@ -200,16 +208,28 @@ fn records(
         return Ok(Ok((fate, None)));
     }
     let slot = sink.flight.begin(made.len() as u32);
-    sink.flight.weighs(slot, made.iter().map(|(_, _, record)| record.value.len()).sum());
-    handed.slots.push((slot, EventId { stream: entry.stream, seq: entry.first_seq }));
-    let suspects = sink.suspects.get(&(entry.stream, entry.first_seq));
-    for (event, topic, record) in &made {
-        let is_alone = suspects.is_some_and(|suspects| suspects.contains(event));
-        if let Err(failure) = send(sink, slot, *event, topic, record, is_alone) {
+    sink.flight.weighs(slot, made.iter().map(|(_, _, record, _)| record.value.len()).sum());
+    handed.slots.push((slot, Subject::Batch(at)));
+    for (event, topic, record, is_alone) in &made {
+        if let Err(failure) = send(sink, slot, *event, topic, record, *is_alone) {
             return Ok(Err(failure));
         }
     }
     Ok(Ok((fate, Some(slot))))
+}
+
+/// Why the sink will not take a record, if that is known.
+fn known_refusal(sink: &Sink, record: &ExportRecord, doubt: Option<&Doubt>) -> Option<String> {
+    if let Some(Doubt::Refused(reason)) = doubt {
+        return Some(reason.clone());
+    }
+    (weight(record, &sink.source) > sink.max_bytes).then(|| {
+        format!(
+            "too large: {} bytes, and its topic takes records of {} (max.message.bytes)",
+            record.value.len(),
+            sink.max_bytes
+        )
+    })
 }
 
 /// How many bytes a broker counts of a record at most.

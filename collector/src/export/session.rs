@@ -1,12 +1,11 @@
 //! One connection to the sink, from its making to its end, and what outlives it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use wire::id::StreamId;
 use wire::predicate::Predicate;
 
 use super::Config;
@@ -19,7 +18,7 @@ use super::late::Strays;
 use super::ownership::Owner;
 use super::queue::Queue;
 use super::report::Report;
-use super::round::Sink;
+use super::round::{Doubts, Sink};
 use crate::kafka::{self, Failure, Meaning, Producer, Reports};
 use crate::store::leases::Share;
 
@@ -31,8 +30,8 @@ pub(super) struct Memory {
     pub(super) hosts: Hosts,
     pub(super) strays: Strays,
     pub(super) held: BTreeSet<Share>,
-    /// Records that are to be sent alone, by their batch.
-    pub(super) suspects: HashMap<(StreamId, u64), HashSet<u32>>,
+    /// What was refused lately.
+    pub(super) doubts: Doubts,
 }
 
 impl Memory {
@@ -45,7 +44,7 @@ impl Memory {
             hosts: Hosts::default(),
             strays: Strays::default(),
             held: BTreeSet::new(),
-            suspects: HashMap::new(),
+            doubts: Doubts::new(),
         }
     }
 }
@@ -110,7 +109,7 @@ impl<'a> Session<'a> {
             max_bytes: ready.max_bytes,
             predicate: Arc::clone(self.predicate),
             flight,
-            suspects: self.memory.suspects.clone(),
+            doubts: self.memory.doubts.clone(),
             stop: AtomicBool::new(false),
         });
         info!(max_bytes = ready.max_bytes, "events go to Kafka at {}", self.config.settings.bootstrap);

@@ -181,7 +181,8 @@ async fn write(
     }
     segment::add(conn, false, std::iter::once((stream.host, row))).await?;
     // Its stream has passed it, for the export too.
-    exports::late::add(conn, exports::late::Late { at: record.at, received: now }).await?;
+    let late = exports::late::Late { at: record.at, received: now, n_events: record.n_events };
+    exports::late::add(conn, late).await?;
     let paths = admitted.rows.executables.iter().map(|(hash, path)| (*hash, &path[..])).collect();
     executables::add(conn, now, paths).await?;
     process::add(conn, admitted.rows.processes.iter().map(|p| ProcessRow { received: now, ..*p })).await?;

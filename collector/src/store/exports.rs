@@ -8,7 +8,7 @@ use wire::id::{HostId, StreamId};
 
 use super::leases::{self, Task};
 use super::statements::{Statement, fan_out, maintenance, routed};
-use super::streams::{Keys, stream_id};
+use super::streams::{Keys, keyed, stream_id};
 use super::{Begin as _, Stamp, StoreError};
 
 pub mod exporters;
@@ -45,6 +45,12 @@ pub struct Fate {
 }
 
 impl Fate {
+    /// So many of those that were sent were refused.
+    #[must_use]
+    pub fn refused(self, n: u64) -> Self {
+        Self { n_sent: self.n_sent.saturating_sub(n), n_refused: self.n_refused + n, ..self }
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -103,6 +109,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     TARGETS,
     HELD,
     ADVANCE,
+    RECOUNT,
     TOTALS,
     FORGOTTEN,
     FORGET,
@@ -194,6 +201,15 @@ const ADVANCE: Statement = routed(
             n_gone = e.n_gone + excluded.n_gone
       where e.next_seq = excluded.next_seq
             - (excluded.n_sent + excluded.n_left_out + excluded.n_refused + excluded.n_expired + excluded.n_gone)",
+);
+
+// The sum stays: until it was stored late, it counted as gone.
+const RECOUNT: Statement = routed(
+    "export.recount",
+    "update export
+        set n_sent = n_sent + $5, n_left_out = n_left_out + $6, n_refused = n_refused + $7, n_expired = n_expired + $8,
+            n_gone = greatest(0, n_gone - ($5 + $6 + $7 + $8))
+      where bucket = $1 and host = $2 and epoch = $3 and lane = $4",
 );
 
 const TOTALS: Statement = fan_out(
@@ -340,6 +356,21 @@ pub async fn advance(
     }
     tx.rollback().await?;
     Ok(Advanced::Lost)
+}
+
+/// Notes what became of a batch that its stream had passed, and that counted as gone before it was stored.
+///
+/// # Errors
+/// When the database fails.
+pub async fn recount(conn: &mut PgConnection, stream: StreamId, fate: Fate) -> Result<(), StoreError> {
+    keyed(RECOUNT, stream)
+        .bind(fate.n_sent.cast_signed())
+        .bind(fate.n_left_out.cast_signed())
+        .bind(fate.n_refused.cast_signed())
+        .bind(fate.n_expired.cast_signed())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// How far all streams together are behind.

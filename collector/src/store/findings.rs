@@ -129,13 +129,29 @@ impl Record {
     }
 }
 
+/// Why the sink did not take a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The record's.
+    pub id: String,
+    /// Where it was to go.
+    pub topic: String,
+    /// How large its record was.
+    pub n_bytes: u64,
+    /// When.
+    pub at: Stamp,
+    /// Why.
+    pub reason: String,
+}
+
 /// The most rows of one kind for one host: a host that makes up streams must not fill the table. What is beyond is
 /// counted in one row more.
 pub const MAX_OF_KIND: i64 = 100;
 /// What that row is about.
 const OTHERS: &str = "others";
 
-pub(super) const STATEMENTS: &[Statement] = &[ADD, OF_HOST, OPEN, COUNT, UNSENT, SENT, EXPIRE];
+pub(super) const STATEMENTS: &[Statement] =
+    &[ADD, OF_HOST, OPEN, COUNT, UNSENT, SENT, REFUSED, N_REFUSED, EXPIRE];
 
 // A residue is found once, however often its sum is looked at.
 const ADD: Statement = insert(
@@ -176,9 +192,21 @@ const UNSENT: Statement = routed(
 
 const SENT: Statement = routed(
     "finding.sent",
-    "update finding set n_exported = greatest(n_exported, $5)
+    "update finding
+        set n_exported = greatest(n_exported, $5), refused = $6, refused_topic = $7, refused_n_bytes = $8, refused_reason = $9,
+            refused_id = $10
       where bucket = $1 and host = $2 and kind = $3 and about = $4",
 );
+
+const REFUSED: Statement = fan_out(
+    "finding.refused",
+    "select refused_id, host, refused, refused_topic, refused_n_bytes, refused_reason
+       from finding where refused is not null
+      order by refused desc, host, refused_id limit $1",
+);
+
+const N_REFUSED: Statement =
+    fan_out("finding.n_refused", "select count(*) from finding where refused is not null");
 
 const EXPIRE: Statement =
     routed("finding.expire", "delete from finding where bucket = any($1) and last_found < $2");
@@ -253,11 +281,15 @@ pub async fn unsent(conn: &mut PgConnection, buckets: &[i16], limit: u32) -> Res
     rows.iter().map(record).collect()
 }
 
-/// Notes that it is exported as it stood.
+/// Notes that it is exported as it stood, or that the sink refused that.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sent(conn: &mut PgConnection, finding: &Record) -> Result<(), StoreError> {
+pub async fn sent(
+    conn: &mut PgConnection,
+    finding: &Record,
+    refusal: Option<&Refusal>,
+) -> Result<(), StoreError> {
     let Record { host, kind, about, n, .. } = finding;
     sqlx::query(SENT.sql)
         .bind(host.bucket())
@@ -265,9 +297,43 @@ pub async fn sent(conn: &mut PgConnection, finding: &Record) -> Result<(), Store
         .bind(kind)
         .bind(about)
         .bind(n.cast_signed())
+        .bind(refusal.map(|refusal| refusal.at))
+        .bind(refusal.map(|refusal| &refusal.topic))
+        .bind(refusal.map(|refusal| refusal.n_bytes.cast_signed()))
+        .bind(refusal.map(|refusal| refusal.reason.replace('\0', "\\x00")))
+        .bind(refusal.map(|refusal| &refusal.id))
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// The hosts of those that the sink refused when they were exported last, and why; the last first, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn refused(conn: &mut PgConnection, limit: u32) -> Result<Vec<(HostId, Refusal)>, StoreError> {
+    let rows = sqlx::query(REFUSED.sql).bind(i64::from(limit)).fetch_all(conn).await?;
+    rows.iter()
+        .map(|row| {
+            let refusal = Refusal {
+                id: row.try_get("refused_id")?,
+                topic: row.try_get("refused_topic")?,
+                n_bytes: row.try_get::<i64, _>("refused_n_bytes")?.unsigned_abs(),
+                at: row.try_get("refused")?,
+                reason: row.try_get("refused_reason")?,
+            };
+            Ok((HostId::new(row.try_get("host")?), refusal))
+        })
+        .collect()
+}
+
+/// How many of them there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn n_refused(conn: &mut PgConnection) -> Result<u64, StoreError> {
+    let n: i64 = sqlx::query(N_REFUSED.sql).fetch_one(conn).await?.try_get(0)?;
+    Ok(n.unsigned_abs())
 }
 
 fn record(row: &PgRow) -> Result<Record, StoreError> {

@@ -18,8 +18,13 @@ use crate::world::{World, settings};
 const PARTITIONS: i32 = 3;
 const BROKERS: i32 = 3;
 
+/// The ids of what a topic holds, each once; waits until there are so many.
+pub(crate) fn read_ids(bootstrap: &str, topic: &str, n_ids: usize) -> BTreeSet<String> {
+    read(bootstrap, topic, n_ids).into_iter().map(|(_, id)| id).collect()
+}
+
 /// The ids of what a topic holds, in the order of each partition; waits until there are so many, each counted once.
-fn read(bootstrap: &str, topic: &str, n_ids: usize) -> Vec<(i32, EventId)> {
+fn read(bootstrap: &str, topic: &str, n_ids: usize) -> Vec<(i32, String)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "reader")
@@ -35,8 +40,7 @@ fn read(bootstrap: &str, topic: &str, n_ids: usize) -> Vec<(i32, EventId)> {
         let id = headers.iter().find(|header| header.key == "ce_id").unwrap().value.unwrap();
         let id = std::str::from_utf8(id).unwrap();
         ids.insert(id.to_owned());
-        // Findings have other ids.
-        read.extend(id.parse().ok().map(|id| (message.partition(), id)));
+        read.push((message.partition(), id.to_owned()));
     }
     read
 }
@@ -80,6 +84,9 @@ async fn while_leaders_move_and_brokers_refuse_nothing_is_skipped_and_each_strea
     let searched = world.searched("").await;
     assert_eq!(searched.len(), 6 * (20 + 6 * 120));
     let read = tokio::task::block_in_place(|| read(&bootstrap, &topic, searched.len()));
+    // Findings have other ids.
+    let read: Vec<(i32, EventId)> =
+        read.into_iter().filter_map(|(partition, id)| Some((partition, id.parse().ok()?))).collect();
     let ids: BTreeSet<String> = read.iter().map(|(_, id)| id.to_string()).collect();
     let missing: Vec<_> = searched.keys().filter(|id| !ids.contains(*id)).take(5).collect();
     assert!(

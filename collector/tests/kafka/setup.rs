@@ -61,7 +61,7 @@ async fn an_event_that_is_too_large_is_set_aside_and_the_others_come() {
     assert_eq!(all.len() + refused.len(), searched.len());
     all.extend(refused.iter().map(|record| record["id"].as_str().unwrap().to_owned()));
     assert_eq!(all.len(), searched.len(), "none is both refused and there");
-    world.said(&format!("{} events were refused by Kafka", refused.len())).await;
+    world.said(&format!("{} records were refused by Kafka", refused.len())).await;
 }
 
 #[test]

@@ -88,6 +88,17 @@ impl World {
     }
 
     /// Everything into one topic, which is made.
+    /// A batch of so many events comes of the first host, and something is wrong with the store: what becomes of it.
+    pub(crate) async fn quarantined(&mut self, n_events: u32) -> Outcome {
+        let source = &mut self.sources[0];
+        let sql = format!("alter table process add constraint odd check (host <> '{}') not valid", source.id);
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&self.pool).await.unwrap();
+        let refused = source.batch(n_events);
+        let outcome = self.ingest.batch(source.id, &refused).await.await.unwrap();
+        sqlx::query("alter table process drop constraint odd").execute(&self.pool).await.unwrap();
+        outcome
+    }
+
     pub(crate) fn settings(&self, broker: &Broker) -> Settings {
         settings(&self.prefix, &broker.address())
     }

@@ -105,7 +105,7 @@ impl Export<'_> {
         }
         if self.n_refused > 0 {
             let n = self.n_refused;
-            wrong.push(format!("{n} events were refused by Kafka (see `vedette quarantine records`)"));
+            wrong.push(format!("{n} records were refused by Kafka (see `vedette quarantine records`)"));
         }
         wrong
     }

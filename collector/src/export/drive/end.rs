@@ -8,29 +8,36 @@ use tracing::warn;
 
 use super::{Driver, IDLE};
 use crate::export::session::Ended;
-use crate::kafka::{Failure, Meaning};
+use crate::kafka::Meaning;
 
 /// How long is waited at the end for what is on its way: while something arrives, and at most.
 const LANDING: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(7));
 
 impl Driver<'_> {
     /// Waits for what is on its way if that makes sense, writes down how far streams are, and closes the connection.
-    pub(in crate::export) async fn end(mut self, ended: Ended) -> Ended {
+    pub(in crate::export) async fn end(mut self, mut ended: Ended) -> Ended {
         if matches!(ended, Ended::Stopped) {
             self.land().await;
-        }
-        if let Ended::Failed { failure: Failure { meaning: Meaning::Refused, .. }, .. } = &ended {
-            for (slot, record) in self.sink.flight.suspects() {
-                if let Some(at) = self.slots.get(&slot) {
-                    let of_batch = self.memory.suspects.entry((at.stream, at.seq)).or_default();
-                    of_batch.insert(record);
-                }
-            }
         }
         // Gives up what is on its way, and is reported of it; so what is not reported then will never be.
         self.sink.stop.store(true, Ordering::Relaxed);
         let purging = Arc::clone(&self.sink);
         drop(tokio::task::spawn_blocking(move || purging.producer.close()).await);
+        // Only now: that a record is refused ends the connection (enable.gapless.guarantee), which is told before the record is.
+        for (slot, record, doubt) in self.sink.flight.doubts() {
+            // One more is known: that is a step forward.
+            if let Ended::Failed { worked, .. } = &mut ended {
+                *worked = true;
+            }
+            if let Some(subject) = self.slots.get(&slot) {
+                self.memory.doubts.entry(*subject).or_default().insert(record, doubt);
+            }
+        }
+        if let (Ended::Failed { failure, .. }, Some(cause)) = (&mut ended, self.sink.flight.failure())
+            && failure.meaning == Meaning::Broken
+        {
+            *failure = cause;
+        }
         self.collect();
         self.memory.queue.rewind();
         self.memory.strays.rewind();

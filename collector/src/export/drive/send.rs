@@ -94,17 +94,13 @@ impl Driver<'_> {
             let handed = strays.hand_over(&sink, &hosts, read);
             (strays, handed)
         });
-        let Some((strays, handed)) = self.unless_stopped(task, shutdown).await else {
+        let Some((strays, mut handed)) = self.unless_stopped(task, shutdown).await else {
             return Ok(Err(broken()));
         };
         self.memory.strays = strays;
-        match handed {
-            Ok(refused) => {
-                self.memory.notes.refused.extend(refused);
-                Ok(Ok(()))
-            }
-            Err(failure) => Ok(Err(failure)),
-        }
+        self.slots.extend(handed.slots.drain(..));
+        self.memory.notes.refused.extend(handed.refused);
+        Ok(handed.failure.map_or(Ok(()), Err))
     }
 
     /// Waits for a thread that hands records over. One that waits for room ends when everything does.

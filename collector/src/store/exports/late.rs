@@ -15,20 +15,22 @@ pub struct Late {
     pub at: EventId,
     /// Of the commit that stored it.
     pub received: Stamp,
+    /// How many events it has; 0 where an earlier version noted it.
+    pub n_events: u64,
 }
 
 pub(in crate::store) const STATEMENTS: &[Statement] = &[ADD, OF_BUCKETS, DONE, EXPIRE];
 
 const ADD: Statement = insert(
     "export_late.add",
-    "insert into export_late (bucket, host, epoch, lane, first_seq, received)
-     select $1, $2, $3, $4, $5, $6 where exists (select from export_since)
+    "insert into export_late (bucket, host, epoch, lane, first_seq, received, n_events)
+     select $1, $2, $3, $4, $5, $6, $7 where exists (select from export_since)
          on conflict (bucket, host, epoch, lane, first_seq) do nothing",
 );
 
 const OF_BUCKETS: Statement = routed(
     "export_late.of_buckets",
-    "select host, epoch, lane, first_seq, received from export_late where bucket = any($1)
+    "select host, epoch, lane, first_seq, received, n_events from export_late where bucket = any($1)
       order by host, epoch, lane, first_seq limit $2",
 );
 
@@ -45,7 +47,7 @@ pub(super) const EXPIRE: Statement =
 /// # Errors
 /// When the database fails.
 pub async fn add(conn: &mut PgConnection, late: Late) -> Result<(), StoreError> {
-    keyed_at(ADD, late.at).bind(late.received).execute(conn).await?;
+    keyed_at(ADD, late.at).bind(late.received).bind(late.n_events.cast_signed()).execute(conn).await?;
     Ok(())
 }
 
@@ -60,11 +62,17 @@ pub async fn of_buckets(
 ) -> Result<Vec<Late>, StoreError> {
     let rows = sqlx::query(OF_BUCKETS.sql).bind(buckets).bind(i64::from(limit)).fetch_all(conn).await?;
     rows.iter()
-        .map(|row| Ok(Late { at: event_id(row, "first_seq")?, received: row.try_get("received")? }))
+        .map(|row| {
+            Ok(Late {
+                at: event_id(row, "first_seq")?,
+                received: row.try_get("received")?,
+                n_events: row.try_get::<i64, _>("n_events")?.unsigned_abs(),
+            })
+        })
         .collect()
 }
 
-/// Notes that it is exported.
+/// Notes that it is not waiting any more.
 ///
 /// # Errors
 /// When the database fails.

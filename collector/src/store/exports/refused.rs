@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use wire::id::EventId;
 
+use crate::store::findings;
 use crate::store::statements::{Statement, fan_out, routed};
 use crate::store::streams::{event_id, keyed_at};
 use crate::store::{Stamp, StoreError};
@@ -84,10 +85,11 @@ pub async fn all(conn: &mut PgConnection, limit: u32) -> Result<Vec<Refused>, St
         .collect()
 }
 
-/// How many were refused, of the streams that are stored.
+/// How many were refused: of the events of streams that are stored, and of findings.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn n(conn: &mut PgConnection) -> Result<u64, StoreError> {
-    Ok(sqlx::query(COUNT.sql).fetch_one(conn).await?.try_get::<i64, _>(0)?.unsigned_abs())
+    let n: i64 = sqlx::query(COUNT.sql).fetch_one(&mut *conn).await?.try_get(0)?;
+    Ok(n.unsigned_abs() + findings::n_refused(conn).await?)
 }
