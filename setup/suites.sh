@@ -11,14 +11,14 @@ trap 'rm -rf "$logs"' EXIT
 
 suite_format() { cargo fmt --all --check; }
 suite_lint()   { cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings; }
-suite_tidy()   { cargo test --locked --quiet -p tests --test tidy; }
-suite_wire()   { cargo test --locked --quiet -p wire --all-features; }
-suite_sensor() { cargo test --locked --quiet -p sensor-bpf -p vedette-sensor; }
-suite_collector() { cargo test --locked --quiet -p vedette-collector; }
-suite_system() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests -p guest; }
-suite_kernels() { cargo test --locked --quiet -p tests -p guest --features tests/kernels --test kernels; }
+suite_tidy()   { cargo test --locked --quiet --no-fail-fast -p tests --test tidy; }
+suite_wire()   { cargo test --locked --quiet --no-fail-fast -p wire --all-features; }
+suite_sensor() { cargo test --locked --quiet --no-fail-fast -p sensor-bpf -p vedette-sensor; }
+suite_collector() { cargo test --locked --quiet --no-fail-fast -p vedette-collector; }
+suite_system() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet --no-fail-fast -p tests -p guest; }
+suite_kernels() { cargo test --locked --quiet --no-fail-fast -p tests -p guest --features tests/kernels --test kernels; }
 
-suite_packages() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet -p tests -p guest --features tests/packages --test packages; }
+suite_packages() { cargo build --locked --quiet -p vedette-collector -p vedette-sensor && cargo test --locked --quiet --no-fail-fast -p tests -p guest --features tests/packages --test packages; }
 
 all=(format lint tidy wire sensor collector system kernels packages)
 [ $# -gt 0 ] && all=("$@")

@@ -52,7 +52,13 @@ async fn connections_lost_in_the_middle_of_commits_that_were_done() {
     let db = server.database().await.unwrap();
     let mut load = Load::start(&db);
     let mut admin = Admin::connect(&server).await;
-    for _ in 0..3 {
+    let (mut n_again, mut n_rounds) = (0, 0);
+    while n_again < 3 {
+        n_rounds += 1;
+        assert!(
+            n_rounds <= 10,
+            "what was committed came again, and was found stored, in {n_again} of 10 rounds"
+        );
         load.goes_on().await;
         let n_before = load.n_duplicates();
         // A commit waits for a standby that does not exist.
@@ -62,7 +68,8 @@ async fn connections_lost_in_the_middle_of_commits_that_were_done() {
         assert!(terminated, "a commit was waiting");
         admin.reset("synchronous_standby_names").await;
         load.comes_back().await;
-        assert!(load.n_duplicates() > n_before, "what was committed came again, and was found stored");
+        // The commit may have been that of a group in which nothing was stored.
+        n_again += u32::from(load.n_duplicates() > n_before);
     }
     load.finish().await;
 }

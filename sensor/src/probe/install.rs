@@ -25,7 +25,13 @@ pub(super) fn install(plan: &Plan, ebpf: Ebpf, btf: &Btf, pins: &Pins) -> Result
     for sight in Sight::all().filter(|sight| plan.wants(sight)) {
         match loader.take(sight, pins, &mut maker)? {
             Some(way) => debug!(sight = sight.name, "{} by {}", sight.name, way.sections()),
-            None => warn!(sight = sight.name, "this kernel does not show {}: {}", sight.shows, sight.without),
+            None => {
+                let refused = loader.refusals(sight);
+                warn!(
+                    sight = sight.name,
+                    refused, "this kernel does not show {}: {}", sight.shows, sight.without
+                );
+            }
         }
     }
     // Of what each sight has no better way for; a version before this one had the same, or another map.

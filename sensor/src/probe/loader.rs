@@ -1,6 +1,7 @@
 //! Programs on their way into the kernel: of each sight the first way that this kernel takes.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 
 use aya::programs::{
     BtfTracePoint, CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSysctl, FEntry, FExit, Iter, ProgramError,
@@ -13,6 +14,9 @@ use super::hook::{Hook, HookKind};
 use super::pins::Pins;
 use super::sight::{Sight, Way};
 use super::{ProbeError, flow};
+
+/// So often a program is tried again whose loading a signal interrupted.
+const AGAIN: usize = 5;
 
 /// Programs, each loaded at most once.
 pub(super) struct Loader<'a> {
@@ -52,9 +56,26 @@ impl<'a> Loader<'a> {
         flow::keep(program.try_into().map_err(refused)?, pins)
     }
 
-    /// Why the kernel did not take a program, if it was tried and refused.
-    pub(super) fn refusal(&self, hook: &Hook) -> Option<&ProgramError> {
-        self.refused.get(hook.program)
+    /// Why the kernel did not take a program, if it was tried and refused; with the last that its verifier had to say.
+    pub(super) fn why_not(&self, hook: &Hook) -> Option<String> {
+        let error = self.refused.get(hook.program)?;
+        let why = wire::cause::chain(error);
+        let ProgramError::LoadError { verifier_log, .. } = error else { return Some(why) };
+        let log = verifier_log.to_string();
+        let counts = ["processed ", "stack depth ", "verification time "];
+        let mut lines = log.lines().rev().map(str::trim);
+        let last = lines.find(|line| !line.is_empty() && !counts.iter().any(|of| line.starts_with(of)));
+        Some(last.map_or_else(|| why.clone(), |last| format!("{why}: {last}")))
+    }
+
+    /// Why the kernel did not take the ways of a sight, in words.
+    pub(super) fn refusals(&self, sight: &Sight) -> String {
+        let refused = sight
+            .ways
+            .iter()
+            .flat_map(|way| way.hooks)
+            .filter_map(|hook| Some(format!("{}: {}", hook.program, self.why_not(hook)?)));
+        refused.collect::<Vec<_>>().join("; ")
     }
 
     /// The programs that were put in place.
@@ -119,8 +140,25 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// Whether a signal came while the kernel looked through a program, which it then gives up (`do_check` in
+/// kernel/bpf/verifier.c).
+fn was_interrupted(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::LoadError { io_error, .. } if io_error.kind() == ErrorKind::WouldBlock)
+}
+
 /// Loads one of an object's programs.
 pub(super) fn load_program(ebpf: &mut Ebpf, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
+    let mut found = load_once(ebpf, hook, btf);
+    for _ in 0..AGAIN {
+        match &found {
+            Err(error) if was_interrupted(error) => found = load_once(ebpf, hook, btf),
+            _ => break,
+        }
+    }
+    found
+}
+
+fn load_once(ebpf: &mut Ebpf, hook: &Hook, btf: &Btf) -> Result<(), ProgramError> {
     let program = ebpf.program_mut(hook.program).ok_or(ProgramError::UnexpectedProgramType)?;
     match hook.kind {
         HookKind::Tracepoint => <&mut BtfTracePoint>::try_from(program)?.load(hook.place, btf),

@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use aya::programs::ProgramError;
-
 use super::hook::Hook;
 use super::install;
 use super::loader::Loader;
@@ -82,18 +80,7 @@ pub fn try_sights() -> Result<Vec<Trial>, ProbeError> {
 }
 
 fn load(loader: &mut Loader<'_>, hook: &'static Hook) -> Option<String> {
-    if loader.load(hook) { None } else { loader.refusal(hook).map(why) }
-}
-
-/// Why the kernel did not take a program, with the last that its verifier had to say about it.
-fn why(error: &ProgramError) -> String {
-    let why = wire::cause::chain(error);
-    let ProgramError::LoadError { verifier_log, .. } = error else { return why };
-    let log = verifier_log.to_string();
-    let counts = ["processed ", "stack depth ", "verification time "];
-    let mut lines = log.lines().rev().map(str::trim);
-    let last = lines.find(|line| !line.is_empty() && !counts.iter().any(|of| line.starts_with(of)));
-    last.map_or_else(|| why.clone(), |last| format!("{why}: {last}"))
+    if loader.load(hook) { None } else { loader.why_not(hook) }
 }
 
 /// `why_not` says of a program why this kernel does not take it, or nothing.

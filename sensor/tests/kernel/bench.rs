@@ -156,6 +156,8 @@ impl Drop for Bench {
 }
 
 fn open(config: &ProbeConfig) -> Probe {
+    // What it warns of stands in a failing test's output.
+    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init();
     let probe = Probe::open(config).unwrap_or_else(|error| panic!("{}", chain(&error)));
     // A hook that this kernel has but does not take would pass silently.
     let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap();

@@ -30,11 +30,22 @@ impl Caller {
         Self { http, url: format!("https://{}/api/v1", collector.address()) }
     }
 
-    /// Posts a body as it is; the status, and the code of the error.
-    async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, String, Value) {
-        let request =
-            self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        let response = request.body(body).send().await.unwrap();
+    /// Posts a body as it is; the status, and the code of the error. An answer that comes before all of the body was heard may
+    /// be overtaken by the reset of the connection (RFC 9112, 9.6): then once more.
+    async fn post(&self, path: &str, body: impl Into<reqwest::Body> + Clone) -> (u16, String, Value) {
+        let post = || {
+            let request =
+                self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+            request.body(body.clone()).send()
+        };
+        let mut answer = post().await;
+        for _ in 0..5 {
+            if answer.is_ok() {
+                break;
+            }
+            answer = post().await;
+        }
+        let response = answer.unwrap();
         let status = response.status().as_u16();
         let said: Value = response.json().await.unwrap_or_default();
         (status, said["error"]["code"].as_str().unwrap_or_default().to_owned(), said)
