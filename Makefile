@@ -37,9 +37,10 @@ test: packages ## run every test; prints how long each suite took
 check: packages ## formatting, lints and the tidy test only
 	@setup/suites.sh format lint tidy
 
-kernels: packages ## the kernel matrix only (UPDATE_DOCS=1 writes docs/kernels.md)
+kernels: packages ## the kernel matrix only (UPDATE_DOCS=1 writes docs/kernels.md); ARCH=arm64: a sensor compiled for arm64, on its kernels
 	@setup/packages.sh test
-	@setup/suites.sh kernels
+	@[ "$(or $(ARCH),amd64)" = amd64 ] || setup/packages.sh $(ARCH)
+	@VEDETTE_ARCH=$(or $(ARCH),amd64) setup/suites.sh kernels
 
 bench: packages ## measure; the figures in docs/benchmarks.md come from here
 	@setup/packages.sh bench

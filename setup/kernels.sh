@@ -3,9 +3,13 @@
 # Prints a line for each: "here NAME FOLDER", or "missing NAME why". FOLDER holds `vmlinuz`, `modules/*.ko` and `packages`.
 #
 # To add a kernel, add its line: a name, the Debian suite, and patterns (as grep -E has them) of the packages, of each of which the newest is taken.
+# With VEDETTE_ARCH=arm64 they are that architecture's, for a sensor that is compiled for it; `busybox` is in FOLDER then too.
 set -euo pipefail
 
+arch=${VEDETTE_ARCH:-amd64}
+
 kernels() {
+    [ "$arch" = amd64 ] || { kernels_of_others; return; }
     cat <<'EOT'
 5.10  bullseye  linux-image-5\.10\.[^-]*-[0-9]+-cloud-amd64
 6.1   bookworm  linux-image-6\.1\.[^-]*-[0-9]+-cloud-amd64
@@ -14,10 +18,18 @@ kernels() {
 EOT
 }
 
+kernels_of_others() {
+    cat <<EOT
+6.1   bookworm  linux-image-6\.1\.[^-]*-[0-9]+-cloud-$arch
+6.12  trixie    linux-image-6\.12\.[^-]*-cloud-$arch
+EOT
+}
+
 # Modules that scenarios need, by name; those that they depend on must stand here too.
 modules=(dummy overlay veth)
 
 cache=${VEDETTE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vedette}/kernels
+[ "$arch" = amd64 ] || cache+=-$arch
 
 . "$(dirname "$0")/mirror.sh"
 
@@ -39,6 +51,8 @@ Dir::Etc::sourceparts "-";
 Dir::State::lists "$apt/lists";
 Dir::State::status "/dev/null";
 Dir::Cache "$apt/cache";
+APT::Architecture "$arch";
+APT::Architectures "$arch";
 APT::Update::Error-Mode "any";
 APT::Sandbox::User "$(id -un)";
 Acquire::Languages "none";
@@ -53,6 +67,11 @@ EOT
         dpkg -x "$apt"/*.deb "$to/unpacked" || { echo "$package cannot be unpacked"; return 1; }
         echo "$package" >>"$to/packages"
     done
+    if [ "$arch" != amd64 ]; then
+        (cd "$apt" && rm -f ./*.deb && apt-get -c "$apt/apt.conf" download busybox-static) >"$apt/log" 2>&1 &&
+            dpkg -x "$apt"/*.deb "$to/unpacked" && cp "$(find "$to/unpacked" -path '*/bin/busybox')" "$to/busybox" ||
+            { echo "busybox-static cannot be had: $(complaint "$apt/log")"; return 1; }
+    fi
     image=$(find "$to/unpacked" -type f -name 'vmlinuz*' | head -n 1)
     [ -n "$image" ] && mv "$image" "$to/vmlinuz" || { echo "no vmlinuz in $*"; return 1; }
     for module in "${modules[@]}"; do

@@ -40,6 +40,15 @@ EOF
     [ "$(uname -m)" != x86_64 ] || echo 'command:qemu-system-x86_64  qemu-system-x86'
 }
 
+arm64_needs() {
+    cat <<'LIST'
+command:aarch64-linux-gnu-gcc  gcc-aarch64-linux-gnu
+command:aarch64-linux-gnu-g++  g++-aarch64-linux-gnu
+file:/usr/aarch64-linux-gnu/include/asm/types.h  linux-libc-dev-arm64-cross
+command:qemu-system-aarch64  qemu-system-arm
+LIST
+}
+
 bench_needs() {
     test_needs
     cat <<'LIST'

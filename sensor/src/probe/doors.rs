@@ -153,11 +153,13 @@ pub(super) fn close(mut doors: Vec<Door>) {
 pub(super) struct Maker<'a> {
     btf: &'a Btf,
     doors: Option<Ebpf>,
+    /// Of which of them doors were made.
+    made: Vec<&'static str>,
 }
 
 impl<'a> Maker<'a> {
     pub(super) fn new(btf: &'a Btf) -> Self {
-        Self { btf, doors: None }
+        Self { btf, doors: None, made: Vec::new() }
     }
 
     /// Makes and attaches a hook's door; the program is behind it from the first event on.
@@ -169,6 +171,11 @@ impl<'a> Maker<'a> {
     ) -> Result<(), ProbeError> {
         let refused = |source| ProbeError::Program { program: hook.program, source: Box::new(source) };
         remove(pins, hook.program)?;
+        if self.made.contains(&hook.program) {
+            // It was taken away again, with a way that did not attach: another one takes another object.
+            (self.doors, self.made) = (None, Vec::new());
+        }
+        self.made.push(hook.program);
         let btf = self.btf;
         let ebpf = self.loaded()?;
         load_program(ebpf, hook, btf).map_err(refused)?;

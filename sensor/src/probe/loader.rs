@@ -26,26 +26,57 @@ pub(super) struct Loader<'a> {
     loaded: Vec<&'static str>,
     /// Those that are attached, or behind their doors.
     in_place: Vec<&'static str>,
+    follows: Follows,
+}
+
+/// Whether this kernel lets programs follow its functions. It may load them and not attach one: arm64 before 6.4.
+enum Follows {
+    /// Whoever attaches a program sees.
+    Unasked,
+    /// To be found out with the first such program; this is a trial, and nothing that it tells counts.
+    Trial,
+    /// It does, as far as is known.
+    Yes,
+    /// It does not, and why.
+    No(String),
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(ebpf: Ebpf, btf: &'a Btf) -> Self {
-        Self { ebpf, btf, refused: HashMap::new(), loaded: Vec::new(), in_place: Vec::new() }
+        let (refused, loaded, in_place) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { ebpf, btf, refused, loaded, in_place, follows: Follows::Unasked }
+    }
+
+    /// For a trial: of maps that nobody reads.
+    pub(super) fn on_trial(ebpf: Ebpf, btf: &'a Btf) -> Self {
+        Self { follows: Follows::Trial, ..Self::new(ebpf, btf) }
     }
 
     /// Loads a program without attaching it, if that was not tried before. Whether the kernel took it.
     pub(super) fn load(&mut self, hook: &'static Hook) -> bool {
+        if self.refused.contains_key(hook.program) || self.is_beyond(hook) {
+            return false;
+        }
         if self.loaded.contains(&hook.program) {
             return true;
-        }
-        if self.refused.contains_key(hook.program) {
-            return false;
         }
         match load_program(&mut self.ebpf, hook, self.btf) {
             Ok(()) => self.loaded.push(hook.program),
             Err(error) => drop(self.refused.insert(hook.program, error)),
         }
-        self.loaded.contains(&hook.program)
+        let is_loaded = self.loaded.contains(&hook.program);
+        if is_loaded && follows_function(hook) && matches!(self.follows, Follows::Trial) {
+            self.follows = match attach_and_detach(&mut self.ebpf, hook) {
+                Ok(()) => Follows::Yes,
+                Err(error) => Follows::No(wire::cause::chain(&error)),
+            };
+        }
+        is_loaded && !self.is_beyond(hook)
+    }
+
+    /// Whether the kernel is known not to attach such programs.
+    fn is_beyond(&self, hook: &Hook) -> bool {
+        follows_function(hook) && matches!(self.follows, Follows::No(_))
     }
 
     /// Loads and keeps the program that ends flows, which is attached nowhere.
@@ -58,6 +89,11 @@ impl<'a> Loader<'a> {
 
     /// Why the kernel did not take a program, if it was tried and refused; with the last that its verifier had to say.
     pub(super) fn why_not(&self, hook: &Hook) -> Option<String> {
+        if let Follows::No(why) = &self.follows
+            && follows_function(hook)
+        {
+            return Some(format!("this kernel attaches no program to its functions: {why}"));
+        }
         let error = self.refused.get(hook.program)?;
         let why = wire::cause::chain(error);
         let ProgramError::LoadError { verifier_log, .. } = error else { return Some(why) };
@@ -137,6 +173,27 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         maker.make(pins, hook, program)
+    }
+}
+
+fn follows_function(hook: &Hook) -> bool {
+    matches!(hook.kind, HookKind::Entry | HookKind::Return)
+}
+
+/// Attaches a loaded program that follows a function, for a moment.
+fn attach_and_detach(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
+    let program = ebpf.program_mut(hook.program).ok_or(ProgramError::UnexpectedProgramType)?;
+    match hook.kind {
+        HookKind::Entry => {
+            let program = <&mut FEntry>::try_from(program)?;
+            let link = program.attach()?;
+            program.detach(link)
+        }
+        _ => {
+            let program = <&mut FExit>::try_from(program)?;
+            let link = program.attach()?;
+            program.detach(link)
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub fn try_sights() -> Result<Vec<Trial>, ProbeError> {
     if host::require_rights().is_ok() {
         let plan = Plan::new(&ProbeConfig::default(), host::require_kernel()?)?;
         let btf = install::kernel_btf()?;
-        let mut loader = Loader::new(plan.load(&btf, None)?, &btf);
+        let mut loader = Loader::on_trial(plan.load(&btf, None)?, &btf);
         return Ok(Sight::all().map(|sight| try_sight(sight, &mut |hook| load(&mut loader, hook))).collect());
     }
     let btf = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();

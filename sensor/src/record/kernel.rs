@@ -1,5 +1,7 @@
 //! What a process does to the kernel.
 
+use std::ffi::c_char;
+
 use sensor_bpf::event;
 use wire::event::Kind;
 
@@ -52,7 +54,7 @@ impl KernelAction {
     }
 }
 
-/// Up to the first NUL.
-fn text(bytes: &[i8]) -> Vec<u8> {
-    bytes.iter().map(|byte| byte.cast_unsigned()).take_while(|byte| *byte != 0).collect()
+/// Up to the first NUL, of characters that some architectures count with a sign.
+pub(super) fn text(bytes: &[c_char]) -> Vec<u8> {
+    bytes.iter().flat_map(|byte| byte.to_ne_bytes()).take_while(|byte| *byte != 0).collect()
 }

@@ -43,7 +43,7 @@ impl Touch {
             event::EVENT_OBJECT_PROGRAM => Object::Program,
             value => return Err(RecordError::Value { field: "object", value }),
         };
-        let name = touch.name.iter().map(|byte| byte.cast_unsigned()).take_while(|byte| *byte != 0).collect();
+        let name = super::kernel::text(&touch.name);
         Ok(Self { task: Task::from(touch.task), object, name })
     }
 }

@@ -1,4 +1,5 @@
-//! Programs of a few bytes, made from machine code (x86-64 and i386): they do one thing, need nothing, and start at once.
+//! Programs of a few bytes, made from machine code (this architecture's, and i386): they do one thing, need nothing, and start
+//! at once.
 
 /// Where a 64-bit program is loaded.
 const BASE_64: u64 = 0x40_0000;
@@ -6,7 +7,8 @@ const BASE_64: u64 = 0x40_0000;
 const BASE_32: u32 = 0x0804_8000;
 
 /// The dynamic loader of this architecture.
-pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+pub(crate) const LOADER: &str =
+    if cfg!(target_arch = "x86_64") { "/lib64/ld-linux-x86-64.so.2" } else { "/lib/ld-linux-aarch64.so.1" };
 
 const EHDR_64: u64 = 64;
 const PHDR_64: u64 = 56;
@@ -16,7 +18,8 @@ const PHDR_32: u32 = 32;
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
 const EM_386: u16 = 3;
-const EM_X86_64: u16 = 62;
+/// `EM_X86_64`, `EM_AARCH64`.
+const EM_64: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
@@ -41,7 +44,9 @@ pub(crate) fn loadable(code: u8) -> Vec<u8> {
     const DT_STRSZ: u64 = 10;
     const DT_SYMENT: u64 = 11;
     let code = exit_64(code);
-    let loader = [LOADER.as_bytes(), &[0]].concat();
+    let mut loader = [LOADER.as_bytes(), &[0]].concat();
+    // Code stands at multiples of four.
+    loader.resize(loader.len().next_multiple_of(4), 0);
     let name = EHDR_64 + 4 * PHDR_64;
     let entry = name + loader.len() as u64;
     // A string table of one empty string; symbols that nobody looks up.
@@ -92,8 +97,15 @@ pub(crate) fn executing_32(path: &[u8]) -> Vec<u8> {
 }
 
 /// mov edi, code; mov eax, 231 (exit_group); syscall
+#[cfg(target_arch = "x86_64")]
 fn exit_64(code: u8) -> Vec<u8> {
     vec![0xbf, code, 0, 0, 0, 0xb8, 231, 0, 0, 0, 0x0f, 0x05]
+}
+
+/// mov x0, code; mov x8, 94 (exit_group); svc 0
+#[cfg(not(target_arch = "x86_64"))]
+fn exit_64(code: u8) -> Vec<u8> {
+    [0xd280_0000 | u32::from(code) << 5, 0xd280_0008 | 94 << 5, 0xd400_0001].map(u32::to_le_bytes).concat()
 }
 
 /// mov ebx, code; mov eax, 252 (exit_group); int 0x80
@@ -130,7 +142,7 @@ fn ident(class: u8) -> Vec<u8> {
 fn ehdr_64(kind: u16, entry: u64, n_segments: u16) -> Vec<u8> {
     let mut header = ident(2);
     header.extend(kind.to_le_bytes());
-    header.extend(EM_X86_64.to_le_bytes());
+    header.extend(EM_64.to_le_bytes());
     header.extend(1u32.to_le_bytes());
     for place in [entry, EHDR_64, 0] {
         header.extend(u64::to_le_bytes(place));
@@ -150,7 +162,7 @@ fn phdr_64(kind: u32, flags: u32, offset: u64, address: u64, size: u64) -> Vec<u
     header
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;

@@ -13,8 +13,10 @@ use crate::run::{self, Settings};
 use crate::{sensor, sys};
 
 /// The port that results are written to; the console has the kernel's and the sensor's words.
-const RESULTS: &str = "/dev/ttyS1";
+const RESULTS: &str = if cfg!(target_arch = "x86_64") { "/dev/ttyS1" } else { "/dev/ttyS0" };
 const BUSYBOX: &str = "/bin/busybox";
+/// Where the loader of programs is.
+const LIBRARIES: &str = if cfg!(target_arch = "x86_64") { "/lib64" } else { "/lib" };
 
 /// What a host has mounted.
 const MOUNTS: &[(&str, &str)] = &[
@@ -39,7 +41,7 @@ pub(crate) fn leave_initramfs() -> anyhow::Result<()> {
     fs::create_dir(ROOT)?;
     mount(Some("tmpfs"), ROOT, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
     let mut copy = Command::new(BUSYBOX);
-    copy.args(["cp", "-a", "/init", "/bin", "/lib64", "/etc", "/modules", "/sbin", ROOT]);
+    copy.args(["cp", "-a", "/init", "/bin", LIBRARIES, "/etc", "/modules", "/sbin", ROOT]);
     ensure!(copy.status()?.success(), "the initramfs cannot be copied");
     chdir(ROOT)?;
     mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)?;

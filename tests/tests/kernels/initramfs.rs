@@ -7,16 +7,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
+use crate::machine;
 use crate::matrix::Programs;
 
-/// A program that is linked dynamically needs it; one scenario does.
-const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
 const BUSYBOX: &str = "/bin/busybox";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n";
 
 /// Writes `folder`.cpio with these programs and the modules of a kernel.
 pub(crate) fn build(folder: &Path, programs: &Programs, kernel: &Path) -> anyhow::Result<PathBuf> {
-    for name in ["bin", "sbin", "lib64", "etc", "modules", "root", "dev", "proc", "sys", "tmp", "run"] {
+    for name in ["bin", "sbin", "lib", "lib64", "etc", "modules", "root", "dev", "proc", "sys", "tmp", "run"]
+    {
         fs::create_dir_all(folder.join(name))?;
     }
     let copy = |from: &Path, to: &str| {
@@ -24,9 +24,11 @@ pub(crate) fn build(folder: &Path, programs: &Programs, kernel: &Path) -> anyhow
     };
     copy(&programs.guest, "init")?;
     copy(&programs.sensor, "sbin/vedette-sensor")?;
-    copy(Path::new(BUSYBOX), "bin/busybox")?;
+    let own = kernel.join("busybox");
+    copy(if own.exists() { &own } else { Path::new(BUSYBOX) }, "bin/busybox")?;
     symlink("busybox", folder.join("bin/sh"))?;
-    copy(&Path::new("/").join(LOADER), LOADER)?;
+    let (loader, at) = machine::architecture().loader;
+    copy(Path::new(loader), at)?;
     for module in fs::read_dir(kernel.join("modules"))? {
         let module = module?;
         copy(&module.path(), &format!("modules/{}", module.file_name().to_string_lossy()))?;

@@ -8,8 +8,48 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use tests::wait::poll;
 
-/// The emulator.
-pub(crate) const QEMU: &str = "qemu-system-x86_64";
+/// What a machine of some architecture needs.
+pub(crate) struct Architecture {
+    /// As Debian calls it.
+    pub(crate) name: &'static str,
+    /// The emulator, and its package.
+    pub(crate) emulator: (&'static str, &'static str),
+    /// What the emulator is told of the machine.
+    machine: &'static [&'static str],
+    /// What its first serial port is called there: the console.
+    console: &'static str,
+    /// The port that the guest's results go to.
+    results: [&'static str; 2],
+    /// A program that is linked dynamically needs it, and one scenario does: where it is here, and where there.
+    pub(crate) loader: (&'static str, &'static str),
+}
+
+const AMD64: Architecture = Architecture {
+    name: "amd64",
+    emulator: ("qemu-system-x86_64", "qemu-system-x86"),
+    machine: &["-cpu", "max"],
+    console: "ttyS0",
+    results: ["-serial", "chardev:results"],
+    loader: ("/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"),
+};
+
+// Pointer authentication as the architecture has it takes an emulator most of its time.
+const ARM64: Architecture = Architecture {
+    name: "arm64",
+    emulator: ("qemu-system-aarch64", "qemu-system-arm"),
+    machine: &["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
+    console: "ttyAMA0",
+    results: ["-device", "pci-serial,chardev=results"],
+    loader: ("/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1", "lib/ld-linux-aarch64.so.1"),
+};
+
+/// The architecture that is tried: that of VEDETTE_ARCH, else amd64.
+pub(crate) fn architecture() -> &'static Architecture {
+    match std::env::var("VEDETTE_ARCH").as_deref() {
+        Ok("arm64") => &ARM64,
+        _ => &AMD64,
+    }
+}
 
 /// How long a boot may take with everything that is played.
 const PATIENCE: Duration = Duration::from_secs(420);
@@ -23,7 +63,7 @@ const FIRST_WORD: &str = "starts";
 /// How the kernel is to boot. The emulator's clocks are late where the host is busy, which no kernel expects of hardware:
 /// it is not to test whether timer interrupts come, nor to doubt its time.
 const COMMAND_LINE: &str =
-    "console=ttyS0 panic=-1 loglevel=5 mitigations=off random.trust_cpu=on no_timer_check tsc=reliable";
+    "panic=-1 loglevel=5 mitigations=off random.trust_cpu=on no_timer_check tsc=reliable";
 
 /// What the kernel says when it meets a breakpoint that nobody set. It replaces instructions of its own under a breakpoint
 /// (`text_poke_bp` in arch/x86/kernel/alternative.c: for a static key, say); an emulator before QEMU 8.1 that is just
@@ -106,24 +146,26 @@ impl Boot<'_> {
 
     fn start(&self) -> anyhow::Result<Child> {
         let lsm = if self.lsm { "lockdown,capability,landlock,bpf" } else { "lockdown,capability,landlock" };
-        let mut command = Command::new(QEMU);
-        // The console is the first serial port, the guest's results are the second one; there is no network.
+        let Architecture { emulator: (emulator, package), machine, console, results, .. } = architecture();
+        let mut command = Command::new(emulator);
         command
             .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none"])
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
+            .args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"])
+            .args(*machine)
             .arg("-kernel")
             .arg(self.kernel)
             .arg("-initrd")
             .arg(self.initramfs)
             .arg("-append")
-            .arg(format!("{COMMAND_LINE} lsm={lsm}"))
+            .arg(format!("console={console} {COMMAND_LINE} lsm={lsm}"))
             .arg("-serial")
             .arg(file(&self.console()))
-            .arg("-serial")
-            .arg(file(&self.results()));
+            .arg("-chardev")
+            .arg(format!("file,id=results,path={}", self.results().display()))
+            .args(results);
         let log = File::create(self.folder.join("emulator"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        command.spawn().with_context(|| format!("cannot run {QEMU}"))
+        command.spawn().with_context(|| format!("cannot run {emulator} (apt-get install {package})"))
     }
 
     fn console(&self) -> PathBuf {

@@ -108,7 +108,7 @@ fn every_kernel_takes_the_programs_of_the_last_way() {
 #[test]
 fn the_page_tells_what_was_seen() {
     let Some(matrix) = matrix("the_page_tells_what_was_seen") else { return };
-    let path = root().join("docs/kernels.md");
+    let path = root().join(page::path());
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     let update = std::env::var_os("UPDATE_DOCS").is_some();
     let fresh = page::write(&written, matrix, update);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tests::skip::skip;
 
 use crate::kernel::{self, Kernel};
-use crate::machine::{Boot, QEMU};
+use crate::machine::{Boot, architecture};
 use crate::told::Told;
 use crate::{host, initramfs};
 
@@ -87,6 +87,8 @@ impl Matrix {
         if !cfg!(target_arch = "x86_64") {
             return Err("the kernels are those of x86_64".into());
         }
+        // Whether they are of this machine's architecture.
+        let is_own = architecture().name == "amd64";
         let kernels = kernel::all().unwrap_or_else(|error| panic!("{error:#}"));
         let programs = build().unwrap_or_else(|error| panic!("{error:#}"));
         let mut jobs = VecDeque::new();
@@ -96,9 +98,13 @@ impl Matrix {
         };
         for kernel in kernels {
             for lsm in [false, true] {
-                let title = format!("{}{}", kernel.name, if lsm { " LSM" } else { "" });
+                let of = if is_own { String::new() } else { format!(" {}", architecture().name) };
+                let title = format!("{}{}{of}", kernel.name, if lsm { " LSM" } else { "" });
                 add(title, Some(lsm), can_boot(&kernel).map(|kernel| Task::Boot { kernel, lsm }));
             }
+        }
+        if !is_own {
+            return Ok(Self { columns: run_all(jobs, &programs) });
         }
         let is_root = nix::unistd::geteuid().is_root();
         let host = is_root.then_some(Task::Host).ok_or("loading programs into the kernel takes root");
@@ -183,9 +189,10 @@ fn asked_for(title: &str) -> Result<(), String> {
 /// The folder of a kernel that can be booted here.
 fn can_boot(kernel: &Kernel) -> Result<PathBuf, String> {
     let folder = kernel.folder.clone()?;
-    match Command::new(QEMU).arg("--version").output() {
+    let (emulator, package) = architecture().emulator;
+    match Command::new(emulator).arg("--version").output() {
         Ok(_) => Ok(folder),
-        Err(error) => Err(format!("{QEMU}: {error} (apt-get install qemu-system-x86)")),
+        Err(error) => Err(format!("{emulator}: {error} (apt-get install {package})")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `docs/kernels.md`. Pure.
+//! `docs/kernels.md`, and its like for another architecture. Pure.
 
 use guest::report::Verdict;
 
@@ -17,6 +17,26 @@ shipped, runs in a virtual machine on each of Debian's kernels, with BPF LSM off
 `n/a`: that kernel does not do such a thing.
 ";
 
+const TOP_ARM64: &str = "\
+# What is seen on arm64
+
+Written by `UPDATE_DOCS=1 make kernels ARCH=arm64`, and held in step by `make kernels ARCH=arm64`: the sensor is compiled for arm64, and runs in a virtual
+machine of it on Debian's kernels, with BPF LSM off and on (`LSM`). All else is as in `docs/kernels.md`, whose words are these. `make test` does not run it:
+there the programs in the kernel are compiled for arm64, and no more.
+
+The kernels differ in what they let programs follow: before 6.4 arm64 attaches none to functions of the kernel, nor to the security hooks, so what
+is left there is as on an x86-64 kernel that refuses them.
+";
+
+/// Where the page is, in the repository.
+pub(crate) fn path() -> &'static str {
+    if is_own() { "docs/kernels.md" } else { "docs/kernels-arm64.md" }
+}
+
+fn is_own() -> bool {
+    crate::machine::architecture().name == "amd64"
+}
+
 /// The page as it should be, after the one that is there. Columns that were not run stay as they are; so does that of
 /// another machine's own kernel, unless the page is to be written.
 pub(crate) fn write(written: &str, matrix: &Matrix, update: bool) -> String {
@@ -33,7 +53,7 @@ pub(crate) fn write(written: &str, matrix: &Matrix, update: bool) -> String {
     }
     let mut tables = vec![sights(&run)];
     tables.extend(scenarios(&run));
-    let mut page = TOP.to_owned();
+    let mut page = if is_own() { TOP } else { TOP_ARM64 }.to_owned();
     for table in tables {
         let before = older.iter().find(|older| older.title == table.title);
         page.push_str(&table.completed(&columns, before).render());

@@ -8,7 +8,7 @@ use nix::unistd::{Uid, setuid};
 
 use super::{Absent, Scenario};
 use crate::expect::{Event, Expect, Want};
-use crate::stage::{Ended, Stage, wait};
+use crate::stage::{Stage, wait};
 use crate::sys;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -88,7 +88,7 @@ fn thirty_two(_: &Stage) -> anyhow::Result<Expect> {
     if child.code == 128 + libc::SIGSEGV {
         return Err(Absent("this kernel runs no 32-bit programs").into());
     }
-    let Ended { pid, .. } = child.with_code(0)?;
+    let pid = child.with_code(0)?.pid;
     let found = sys::call(libc::SYS_ioprio_get, [WHO, 0, 0, 0, 0, 0])?;
     let (number, here) = (c_long::from(SYS_IOPRIO_GET), libc::SYS_ioprio_get);
     let failed = Err(io::Error::from_raw_os_error(libc::EINVAL));

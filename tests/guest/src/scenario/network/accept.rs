@@ -82,17 +82,20 @@ fn preforked(_: &Stage) -> anyhow::Result<Expect> {
         .event(ends.server_closes(child, (0, 500))))
 }
 
+#[cfg(not(target_arch = "x86_64"))]
+fn by_socketcall(_: &Stage) -> anyhow::Result<Expect> {
+    Err(Absent("int 0x80 is of x86").into())
+}
+
+#[cfg(target_arch = "x86_64")]
 fn by_socketcall(_: &Stage) -> anyhow::Result<Expect> {
     let (listener, client, ends) = connected(LOCALHOST)?;
-    #[cfg(target_arch = "x86_64")]
     let server = match sys::socketcall(5, [listener.as_raw_fd() as u32, 0, 0]) {
         Err(error) if error.raw_os_error() == Some(nix::libc::ENOSYS) => {
             return Err(Absent("this kernel runs no 32-bit programs").into());
         }
         made => TcpStream::from(made?),
     };
-    #[cfg(not(target_arch = "x86_64"))]
-    let server: TcpStream = return Err(Absent("int 0x80 is of x86").into());
     Ok(ends.all(me(), exchange(client, server)?))
 }
 

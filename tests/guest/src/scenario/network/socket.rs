@@ -115,16 +115,19 @@ fn by_uring(family: i32, protocol: i32) -> anyhow::Result<()> {
     }
 }
 
+#[cfg(not(target_arch = "x86_64"))]
 fn by_socketcall(_: &Stage) -> anyhow::Result<Expect> {
-    #[cfg(target_arch = "x86_64")]
+    Err(Absent("int 0x80 is of x86").into())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn by_socketcall(_: &Stage) -> anyhow::Result<Expect> {
     match sys::socketcall(1, [libc::AF_PACKET as u32, libc::SOCK_RAW as u32, EVERYTHING as u32]) {
         Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
             return Err(Absent("this kernel runs no 32-bit programs").into());
         }
         made_one => drop(made_one?),
     };
-    #[cfg(not(target_arch = "x86_64"))]
-    return Err(Absent("int 0x80 is of x86").into());
     Ok(Expect::nothing().event(made("packet", libc::ETH_P_ALL)))
 }
 

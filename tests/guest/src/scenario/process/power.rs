@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{setresgid, setresuid};
 
@@ -140,7 +139,7 @@ fn thirty_two(_: &Stage) -> anyhow::Result<Expect> {
         sys::thirty_two(SYS_SETUID32, [65534, 0, 0].map(sys::Given::Number))?;
         Ok(0)
     })?)?;
-    if child.code == 128 + libc::SIGSEGV {
+    if child.code == 128 + nix::libc::SIGSEGV {
         return Err(Absent("this kernel runs no 32-bit programs").into());
     }
     let child = child.with_code(0)?;
