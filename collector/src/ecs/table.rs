@@ -37,6 +37,7 @@ pub const OF_SUBJECT: &[Attribute] = &[
                     Attribute::always("type", r#""pod""#),
                     Attribute::plain("name", Field::KubernetesPodName),
                     Attribute::plain("id", Field::KubernetesPodUid),
+                    Attribute::plain("label", Field::KubernetesLabels),
                 ],
             ),
         ],

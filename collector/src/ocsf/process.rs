@@ -83,6 +83,10 @@ pub const PROCESS: &[Attribute] = &[
                         Attribute::always("name", r#""io.kubernetes.pod.name""#),
                         Attribute::plain("value", Field::KubernetesPodName),
                     ],
+                    &[
+                        Attribute::always("name", r#""io.kubernetes.pod.labels""#),
+                        Attribute::plain("values", Field::KubernetesLabels),
+                    ],
                 ]),
             },
         ],

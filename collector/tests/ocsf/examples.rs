@@ -107,6 +107,7 @@ fn pod() -> Row {
         (Field::KubernetesNamespace, "shop".into()),
         (Field::KubernetesPodName, "web-5d9c".into()),
         (Field::KubernetesPodUid, "7c1d9a60-9f0e-4f7b-9a55-2b6f0d8e1c3a".into()),
+        (Field::KubernetesLabels, list(&["app=web", "pod-template-hash=5d9c"])),
         (Field::ProcessMntNs, 4_026_532_600u64.into()),
     ])
 }
