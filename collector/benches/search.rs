@@ -143,6 +143,7 @@ fn cases() -> Vec<Case> {
         since: std::env::var_os("KEEP").map(|_| "30d".to_owned()),
         ..Request::default()
     };
+    let dry_run = |query: &str| Request { survey: Some(60), limit: Some(10), ..listing(query) };
     let case = |name, request, n_runs, n_found| Case { name, request, n_runs, n_found };
     vec![
         case("a rare executable", listing("process.executable:/opt/rare/implant"), 301, Some(3)),
@@ -162,6 +163,18 @@ fn cases() -> Vec<Case> {
         ),
         case("the newest 100 of everything", listing(""), 101, Some(100)),
         case(
+            "a dry-run of a rule with 3 hits",
+            dry_run("process.executable:/opt/rare/implant"),
+            101,
+            Some(3),
+        ),
+        case(
+            "a dry-run of a rule with many",
+            dry_run("event.action:connect and destination.port:443 and process.name:curl"),
+            21,
+            None,
+        ),
+        case(
             "top of process.name",
             Request { top: Some("process.name".into()), limit: Some(10), ..listing("") },
             11,
@@ -180,6 +193,7 @@ async fn run(engine: &Engine, case: &Case) -> (Duration, u64) {
         Answer::Events(events) => events.len() as u64,
         Answer::Histogram(buckets) => buckets.iter().map(|bucket| bucket.count).sum(),
         Answer::Top(top) => top.values.iter().map(|(_, n)| n).sum(),
+        Answer::Survey(survey) => survey.n_events,
     };
     if let Some(expected) = case.n_found {
         assert_eq!(n_found, expected, "{}", case.name);

@@ -23,6 +23,7 @@ mod quarantine;
 mod refused;
 mod restored;
 mod revoke;
+mod rules;
 mod search;
 mod status;
 mod tail;
@@ -124,6 +125,7 @@ fn described() -> (Router<State>, OpenApi) {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(revoke::revoke))
         .routes(routes!(search::get, search::post))
         .routes(routes!(tail::follow))
@@ -135,6 +137,8 @@ fn described() -> (Router<State>, OpenApi) {
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::replay))
         .routes(routes!(refused::list))
+        .routes(routes!(rules::check))
+        .routes(routes!(rules::dry_run))
         .routes(routes!(export::lines))
         .routes(routes!(export::kafka))
         .routes(routes!(status::show))

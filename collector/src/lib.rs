@@ -17,6 +17,7 @@
 //! | [`enrolment`] | how hosts come into the fleet, and stay in it |
 //! | [`export`] | sends what is stored on to a sink, each stream in order and to its end |
 //! | [`home`] | where state is kept |
+//! | [`import`] | what others have written, as rules |
 //! | [`ingest`] | from what sensors sent to what is stored: durable, once, answered after the commit |
 //! | [`kafka`] | the Kafka sink (the only place that names rdkafka) |
 //! | [`lease`] | periodic work that one of several collectors does at a time |
@@ -34,6 +35,7 @@
 //! | [`retention`] | makes partitions ahead of time, drops what is too old or too much |
 //! | [`revocation`] | the hosts whose certificates no longer count |
 //! | [`roster`] | what sessions report, into the host table |
+//! | [`rules`] | rules as they are written, and how much of history could have shown what they ask for |
 //! | [`search`] | from a query's text to events, newest first |
 //! | [`serve`] | a running collector: puts the parts together |
 //! | [`session`] | one connection with a sensor, as a pure state machine |
@@ -55,6 +57,7 @@ pub mod enrolment;
 pub mod escape;
 pub mod export;
 pub mod home;
+pub mod import;
 pub mod ingest;
 pub mod kafka;
 pub mod lease;
@@ -72,6 +75,7 @@ pub mod relay;
 pub mod retention;
 pub mod revocation;
 pub mod roster;
+pub mod rules;
 pub mod search;
 pub mod serve;
 pub mod session;

@@ -13,6 +13,7 @@
 //! | `frontier` | which segments come next, and when no more can matter |
 //! | `slices` | which bytes of which segments are read together |
 //! | `examine` | one batch, looked through |
+//! | `survey` | everything about what was found at once |
 //! | `gather` | what is kept of what was found: events, `histogram`, `top` values |
 //! | [`engine`] | the driver: connections, threads, deadlines |
 //!
@@ -30,6 +31,7 @@ mod newest;
 pub mod position;
 pub mod request;
 mod slices;
+mod survey;
 mod terms;
 mod top;
 mod when;
@@ -39,5 +41,6 @@ pub use fleet::Fleet;
 pub use histogram::Bucket;
 pub use position::Position;
 pub use request::{Gathering, Request, RequestError, Search};
+pub use survey::Survey;
 pub use top::Top;
 pub use when::parse as moment;

@@ -158,14 +158,56 @@ async fn the_audit_tells_who_did_what_the_newest_first() {
     let (first, said) = list("?limit=3").await;
     let (rest, end) = list(&format!("?limit=3&cursor={}", said["cursor"].as_str().unwrap())).await;
     assert_eq!((first.len(), rest.len(), &end["cursor"]), (3, 1, &Value::Null));
+    assert_eq!(list("?since=1h").await.0.len(), 4);
+    assert!(list("?since=2100-01-01").await.0.is_empty());
     let (_, exactly) = list("?limit=4").await;
     assert_eq!(exactly["cursor"], Value::Null, "there is no more");
 
-    for query in ["?limit=0", "?limit=10001", "?cursor=x", "?since=1h"] {
+    for query in ["?limit=0", "?limit=10001", "?cursor=x", "?since=soon"] {
         let (status, said) =
             api.call(Method::GET, &format!("/api/v1/audit{query}"), Some(&admin), None).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_shows_what_was_done_to_it() {
+    let api = Api::start().await;
+    let admin = api.token(Role::Admin).await;
+    // Many at a time: each is chained to one before.
+    let made = (0..20).map(|n| {
+        let wanted = json!({"role": "viewer", "name": format!("n{n}")});
+        api.call(Method::POST, "/api/v1/tokens", Some(&admin), Some(wanted))
+    });
+    for (status, said) in futures::future::join_all(made).await {
+        assert_eq!(status, StatusCode::CREATED, "{said}");
+    }
+    let verify = async |noted: &str| {
+        let path = format!("/api/v1/audit/verify{noted}");
+        let (status, said) = api.call(Method::GET, &path, Some(&admin), None).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+        let breaks = said["breaks"].as_array().unwrap();
+        let numbers: Vec<u64> = breaks.iter().map(|found| found["number"].as_u64().unwrap()).collect();
+        (numbers, said["head"].as_str().unwrap().to_owned(), said["entries"].as_u64().unwrap())
+    };
+    let (breaks, head, n) = verify("").await;
+    assert_eq!((breaks, n), (vec![], 20));
+    assert_eq!(verify(&format!("?noted={head}")).await.0, [0u64; 0]);
+    let change = async |sql: &'static str| sqlx::query(sql).execute(&api.pool).await.map(|_| ());
+    // Who has the database can do what they like, and it shows.
+    change("update audit set about = 'nothing' where number = 7").await.unwrap();
+    assert_eq!(verify("").await.0, [7]);
+    change("delete from audit where number = 12").await.unwrap();
+    assert_eq!(verify("").await.0, [7, 12]);
+    change("delete from audit where number = 20").await.unwrap();
+    assert_eq!(verify("").await.0, [7, 12, 20]);
+    change("update audit_head set number = 19, digest = (select digest from audit where number = 19)")
+        .await
+        .unwrap();
+    assert_eq!(verify("").await.0, [7, 12]);
+    assert_eq!(verify(&format!("?noted={head}")).await.0, [7, 12, 20], "what was noted elsewhere shows it");
+    let (status, _) = api.call(Method::GET, "/api/v1/audit/verify?noted=x", Some(&admin), None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ mod lineage;
 mod listing;
 #[path = "search/stopping.rs"]
 mod stopping;
+#[path = "search/survey.rs"]
+mod survey;
 #[path = "search/tail.rs"]
 mod tail;
 #[path = "search/world.rs"]

@@ -86,32 +86,72 @@ pub struct Decision {
 /// When the text is no query, when a kernel cannot decide it, when no event can ever match it, or when it takes more than
 /// [`MAX_ROWS`]. Columns are counted in characters of `text`.
 pub fn decide(text: &str) -> Result<Decision, QueryError> {
-    let query = Query::parse(text)?;
-    of_query(&query).map_err(|error| error.at_column_of(text))
+    let mut decision = all(text).map_err(Undecided::error)?;
+    for row in &mut decision.rows {
+        row.kinds = row.kinds.iter().filter(|kind| !is_always_shipped(*kind)).collect();
+    }
+    decision.rows.retain(|row| !row.kinds.is_empty());
+    decision.rows = row::merge(decision.rows);
+    Ok(decision)
 }
 
-fn of_query(query: &Query) -> Result<Decision, QueryError> {
-    let predicate = Predicate::compile(query, &Options::default())?;
+/// Why a kernel does not decide a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// It is no query, or no event can ever match it.
+    Never(QueryError),
+    /// It asks for more than a kernel can look up, or takes more than [`MAX_ROWS`].
+    Beyond(QueryError),
+}
+
+impl Undecided {
+    /// The error by itself.
+    pub fn error(self) -> QueryError {
+        match self {
+            Undecided::Never(error) | Undecided::Beyond(error) => error,
+        }
+    }
+
+    fn at_column_of(self, text: &str) -> Self {
+        match self {
+            Undecided::Never(error) => Undecided::Never(error.at_column_of(text)),
+            Undecided::Beyond(error) => Undecided::Beyond(error.at_column_of(text)),
+        }
+    }
+}
+
+/// The same of all events, those too that are shipped whatever a collection says.
+///
+/// # Errors
+/// As [`decide`], and whether a predicate in user space could decide it.
+pub fn all(text: &str) -> Result<Decision, Undecided> {
+    let query = Query::parse(text).map_err(Undecided::Never)?;
+    of_query(&query).map_err(|undecided| undecided.at_column_of(text))
+}
+
+fn of_query(query: &Query) -> Result<Decision, Undecided> {
+    let predicate = Predicate::compile(query, &Options::default()).map_err(Undecided::Never)?;
     let hints = predicate.hints().to_vec();
     let (found, span) = match &query.root {
         None => (vec![Row::everything()], Span::default()),
-        Some(root) => (normal::rows(root)?, root.span),
+        Some(root) => (normal::rows(root).map_err(Undecided::Beyond)?, root.span),
     };
     let mut possible = found.clone();
     possible.iter_mut().for_each(|row| row.kinds = row.possible());
     possible.retain(|row| !row.kinds.is_empty());
     if possible.is_empty() {
-        return Err(never(query, &found, span, &hints));
+        return Err(Undecided::Never(never(query, &found, span, &hints)));
     }
     for row in &mut possible {
-        calls::only_named(row).map_err(|fault| fault.error(span))?;
-        row.kinds = row.kinds.iter().filter(|kind| !is_always_shipped(*kind)).collect();
+        calls::only_named(row).map_err(|fault| Undecided::Beyond(fault.error(span)))?;
     }
     possible.retain(|row| !row.kinds.is_empty());
     let rows = row::merge(possible);
     if rows.len() > MAX_ROWS {
-        return Err(QueryError::new(span, format!("it takes {} rows of the kernel's tables", rows.len()))
-            .expected(format!("at most {MAX_ROWS}; write it as several entries")));
+        let error = QueryError::new(span, format!("it takes {} rows of the kernel's tables", rows.len()));
+        return Err(Undecided::Beyond(
+            error.expected(format!("at most {MAX_ROWS}; write it as several entries")),
+        ));
     }
     Ok(Decision { rows, hints })
 }

@@ -19,6 +19,7 @@
 //! | [`query`] | the query language: text to tree, with errors that point |
 //! | [`predicate`] | what a query means: over columns, over one event, and which terms can find it |
 //! | [`decide`] | what a kernel can decide of a query, as rows of its tables |
+//! | [`rule`] | rules: the query language with an action, and what can be wrong with one |
 //! | [`term`] | the hashes that batches are found by |
 //! | [`flat`] | events standing alone, and their JSON |
 //! | [`frame`] | what is said on a connection between sensor and collector |
@@ -42,6 +43,7 @@ pub mod ledger;
 pub mod limits;
 pub mod predicate;
 pub mod query;
+pub mod rule;
 #[cfg(feature = "sample")]
 pub mod sample;
 pub mod settings;

@@ -39,6 +39,8 @@ pub const ROUTES: &[Route] = &[
     at_least(Role::Viewer, "GET", "/api/v1/hosts/{id}"),
     at_least(Role::Viewer, "GET", "/api/v1/status"),
     at_least(Role::Viewer, "GET", "/api/v1/findings"),
+    at_least(Role::Viewer, "POST", "/api/v1/rules/check"),
+    at_least(Role::Viewer, "POST", "/api/v1/rules/dry-run"),
     at_least(Role::Analyst, "GET", "/api/v1/quarantine"),
     at_least(Role::Analyst, "GET", "/api/v1/quarantine/{id}"),
     at_least(Role::Viewer, "POST", "/api/v1/export"),
@@ -51,6 +53,7 @@ pub const ROUTES: &[Route] = &[
     at_least(Role::Admin, "POST", "/api/v1/hosts/{id}/revoke"),
     at_least(Role::Admin, "POST", "/api/v1/quarantine/{id}/replay"),
     at_least(Role::Admin, "GET", "/api/v1/audit"),
+    at_least(Role::Admin, "GET", "/api/v1/audit/verify"),
 ];
 
 /// What calling this needs, or that nobody may.

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::error::ErrorBody;
 use super::extract::{Json, Query};
 use super::{ApiError, State};
-use crate::store::audit::{self, Record};
+use crate::store::audit::{self, Head, Record};
+use crate::store::{Stamp, StoreError};
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 10_000;
@@ -22,6 +23,37 @@ pub(super) struct Wanted {
     limit: Option<u32>,
     /// Where the answer before this one stopped.
     cursor: Option<Uuid>,
+    /// Not before: `7d`, or a time such as `2026-01-31T12:00:00Z`.
+    since: Option<String>,
+}
+
+/// Which end of the chain was noted earlier.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Noted {
+    /// `NUMBER:DIGEST`, as an earlier answer's `head`.
+    noted: Option<String>,
+}
+
+/// What is found when the chain is followed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct VerifiedBody {
+    /// How many entries are chained.
+    entries: u64,
+    /// The end of the chain, `NUMBER:DIGEST`: kept elsewhere, it shows a log that was written anew.
+    head: String,
+    /// What is wrong with it; nothing if it is whole.
+    breaks: Vec<BreakBody>,
+}
+
+/// What is wrong with the chain.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BreakBody {
+    /// At which entry, from 1.
+    number: u64,
+    /// What was found and what was expected.
+    message: String,
 }
 
 /// Entries, the newest first.
@@ -53,6 +85,12 @@ pub(super) struct EntryBody {
     outcome: String,
     /// More, in words.
     detail: Option<String>,
+    /// Its place in the chain, from 1; absent of what was there before there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    /// The digest of it and all before it, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 /// Lists who did what to tokens, enrolments and hosts, the newest first.
@@ -71,7 +109,17 @@ pub(super) async fn list(
             format!("invalid limit {limit}, expected 1 to {MAX_LIMIT}"),
         ));
     }
-    let mut entries: Vec<_> = audit::before(&state.pool, wanted.cursor, limit + 1)
+    let since = wanted.since.as_deref().map(|text| {
+        let moment = crate::search::moment(text, super::now().wall()).map(Stamp::floor);
+        moment.ok_or_else(|| {
+            let found: String = text.chars().take(64).collect();
+            ApiError::bad_request(
+                "invalid_time",
+                format!("invalid since {found:?}, expected a span such as 7d, or a time such as 2026-01-31T12:00:00Z"),
+            )
+        })
+    });
+    let mut entries: Vec<_> = audit::before(&state.pool, wanted.cursor, since.transpose()?, limit + 1)
         .await?
         .into_iter()
         .map(EntryBody::from)
@@ -82,9 +130,34 @@ pub(super) async fn list(
     Ok(Json(Entries { entries, cursor }))
 }
 
+/// Follows the chain of entries from the first to the last, and says where it is broken.
+#[utoipa::path(get, path = "/api/v1/audit/verify", operation_id = "verify_audit", tag = "tokens", params(Noted), responses(
+    (status = OK, body = VerifiedBody),
+    (status = BAD_REQUEST, body = ErrorBody),
+), security(("token" = [])))]
+pub(super) async fn verify(
+    AxumState(state): AxumState<State>,
+    Query(noted): Query<Noted>,
+) -> Result<Json<VerifiedBody>, ApiError> {
+    let noted: Option<Head> = match noted.noted.map(|text| text.parse()).transpose() {
+        Ok(noted) => noted,
+        Err(said) => return Err(ApiError::bad_request("invalid_head", said)),
+    };
+    let mut conn = state.pool.acquire().await.map_err(StoreError::from)?;
+    let walk = audit::verify(&mut conn, noted).await?;
+    let breaks =
+        walk.breaks.iter().map(|found| BreakBody { number: found.number, message: found.said.clone() });
+    Ok(Json(VerifiedBody {
+        entries: walk.head().number,
+        head: walk.head().to_string(),
+        breaks: breaks.collect(),
+    }))
+}
+
 impl From<Record> for EntryBody {
     fn from(record: Record) -> Self {
-        let Record { id, at, actor, action, about, address, outcome, detail } = record;
-        Self { id, at: at.to_string(), actor, action, about, address, outcome, detail }
+        let Record { id, at, actor, action, about, address, outcome, detail, number, digest } = record;
+        let digest = digest.map(hex::encode);
+        Self { id, at: at.to_string(), actor, action, about, address, outcome, detail, number, digest }
     }
 }

@@ -188,7 +188,7 @@ async fn run(
     }
 }
 
-fn too_slow(most: Duration, reached: Option<WallTime>) -> ApiError {
+pub(super) fn too_slow(most: Duration, reached: Option<WallTime>) -> ApiError {
     let reached = reached.map_or(String::new(), |time| format!("; it had come back to {time}"));
     let message = format!("the search took longer than {} s{reached}", most.as_secs());
     ApiError::new(axum::http::StatusCode::GATEWAY_TIMEOUT, "too_slow", message)
@@ -197,7 +197,7 @@ fn too_slow(most: Duration, reached: Option<WallTime>) -> ApiError {
 
 fn request(body: SearchBody) -> Request {
     let SearchBody { query, since, until, host, limit, cursor, histogram, top } = body;
-    Request { query, since, until, host, limit, cursor, histogram, top }
+    Request { query, since, until, host, limit, cursor, histogram, top, survey: None }
 }
 
 fn hints(search: &Search) -> Vec<String> {
@@ -221,8 +221,15 @@ fn page(outcome: Outcome, hints: Vec<String>) -> Page {
             page.top =
                 Some(top.values.into_iter().map(|(value, count)| ValueBody { value, count }).collect());
         }
+        // Only a dry-run asks for one.
+        Answer::Survey(_) => {}
     }
     page
+}
+
+/// What a search took, as it is told.
+pub(super) fn stats(stats: Stats) -> StatsBody {
+    stats.into()
 }
 
 impl From<Stats> for StatsBody {

@@ -17,7 +17,7 @@ use wire::time::WallTime;
 
 use super::histogram::Bucket;
 use super::top::Top;
-use super::{Fleet, Search};
+use super::{Fleet, Search, Survey};
 use crate::store::reader::Readers;
 use crate::store::{Pool, StoreError, hosts, process};
 
@@ -74,6 +74,8 @@ pub enum Answer {
     Histogram(Vec<Bucket>),
     /// A field's most frequent values.
     Top(Top),
+    /// All of that at once.
+    Survey(Box<Survey>),
 }
 
 /// What a search took.

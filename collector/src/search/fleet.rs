@@ -82,6 +82,11 @@ impl Fleet {
         }
     }
 
+    /// How many hosts there are.
+    pub fn n_hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
     /// The hosts that a query can match events of; `None` if it says nothing of hosts.
     pub fn admitted(&self, predicate: &Predicate) -> Option<Vec<HostId>> {
         if !predicate.names_hosts() {

@@ -10,6 +10,7 @@ use wire::time::{BootTime, WallTime, indexed_time};
 use super::examine::Located;
 use super::histogram::Scale;
 use super::newest::Newest;
+use super::survey::Surveyed;
 use super::top::Counts;
 use super::{Gathering, Position, Search};
 
@@ -27,6 +28,7 @@ pub(super) enum Gather {
     Events(Newest<Hit>),
     Histogram { scale: Scale, counts: Vec<u64> },
     Top(Counts),
+    Survey(Box<Surveyed>),
 }
 
 impl Gather {
@@ -39,6 +41,7 @@ impl Gather {
                 Gather::Histogram { scale, counts: vec![0; scale.len()] }
             }
             Gathering::Top { field } => Gather::Top(Counts::new(field)),
+            Gathering::Survey { n_buckets } => Gather::Survey(Box::new(Surveyed::new(search, n_buckets))),
         }
     }
 
@@ -52,6 +55,7 @@ impl Gather {
                 counts.iter_mut().zip(other).for_each(|(count, other)| *count += other);
             }
             (Gather::Top(counts), Gather::Top(other)) => counts.merge(other),
+            (Gather::Survey(survey), Gather::Survey(other)) => survey.merge(*other),
             _ => {}
         }
     }
@@ -62,7 +66,7 @@ impl Gather {
             Gather::Events(newest) => {
                 newest.settled(unseen, handed).map(|(position, hit)| (position, hit.clone())).collect()
             }
-            Gather::Histogram { .. } | Gather::Top(_) => Vec::new(),
+            Gather::Histogram { .. } | Gather::Top(_) | Gather::Survey(_) => Vec::new(),
         }
     }
 
@@ -70,7 +74,7 @@ impl Gather {
     pub(super) fn n_listed(&self) -> u64 {
         match self {
             Gather::Events(newest) => newest.n_taken(),
-            Gather::Histogram { .. } | Gather::Top(_) => 0,
+            Gather::Histogram { .. } | Gather::Top(_) | Gather::Survey(_) => 0,
         }
     }
 
@@ -78,7 +82,7 @@ impl Gather {
     pub(super) fn floor(&self) -> Option<WallTime> {
         match self {
             Gather::Events(newest) => newest.floor(),
-            Gather::Histogram { .. } | Gather::Top(_) => None,
+            Gather::Histogram { .. } | Gather::Top(_) | Gather::Survey(_) => None,
         }
     }
 
@@ -104,24 +108,39 @@ impl Gather {
             selected.retain(|number| (search.since..=search.until).contains(&time(*number)));
         }
         match self {
-            Gather::Events(newest) => {
-                for number in selected {
-                    let seq = entry.first_seq.saturating_add(u64::from(number));
-                    let position = Position { time: time(number), id: EventId { stream: entry.stream, seq } };
-                    if newest.wants(position) {
-                        newest.offer(position, Hit { located: Arc::clone(located), number });
-                    }
-                }
-            }
-            Gather::Histogram { scale, counts } => {
-                for number in selected {
-                    if let Some(count) = scale.place(time(number)).and_then(|at| counts.get_mut(at)) {
-                        *count += 1;
-                    }
-                }
-            }
+            Gather::Events(newest) => list(newest, located, selected.into_iter().map(|n| (n, time(n)))),
+            Gather::Histogram { scale, counts } => count(*scale, counts, selected.into_iter().map(time)),
             Gather::Top(counts) => counts.take(batch, outer, &selected)?,
+            Gather::Survey(survey) => {
+                let times: Vec<(u32, WallTime)> = selected.iter().map(|n| (*n, time(*n))).collect();
+                survey.take(batch, outer, located, &selected, &times)?;
+            }
         }
         Ok(())
+    }
+}
+
+/// Offers a batch's events, by their numbers within it, to what is listed.
+pub(super) fn list(
+    newest: &mut Newest<Hit>,
+    located: &Arc<Located>,
+    found: impl Iterator<Item = (u32, WallTime)>,
+) {
+    let entry = &located.entry;
+    for (number, time) in found {
+        let seq = entry.first_seq.saturating_add(u64::from(number));
+        let position = Position { time, id: EventId { stream: entry.stream, seq } };
+        if newest.wants(position) {
+            newest.offer(position, Hit { located: Arc::clone(located), number });
+        }
+    }
+}
+
+/// Counts moments.
+pub(super) fn count(scale: Scale, counts: &mut [u64], found: impl Iterator<Item = WallTime>) {
+    for time in found {
+        if let Some(count) = scale.place(time).and_then(|at| counts.get_mut(at)) {
+            *count += 1;
+        }
     }
 }

@@ -7,7 +7,7 @@ use wire::predicate::{Needs, Options, Predicate};
 use wire::time::WallTime;
 
 use super::cursor::{Cursor, fingerprint};
-use super::{Fleet, Position, terms, top, when};
+use super::{Fleet, Position, survey, terms, top, when};
 use crate::store::Stamp;
 use crate::store::candidates::Wanted;
 
@@ -43,6 +43,8 @@ pub struct Request {
     pub histogram: Option<u32>,
     /// Count a field's most frequent values instead of listing.
     pub top: Option<String>,
+    /// List a few events and count them in every way that a survey does, over time in about so many stretches.
+    pub survey: Option<u32>,
 }
 
 /// A search that can run.
@@ -181,7 +183,12 @@ impl Search {
         // Times decide what is in range, and where it stands in the order.
         self.needs.events = true;
         self.strings_first = self.needs.strings && !terms::say_much(&candidates);
-        if let Gathering::Top { field } = self.gathering {
+        let counted = match self.gathering {
+            Gathering::Top { field } => vec![field],
+            Gathering::Survey { .. } => survey::FIELDS.to_vec(),
+            Gathering::Events | Gathering::Histogram { .. } => Vec::new(),
+        };
+        for field in counted {
             match top::needs(field, self.needs.clone()) {
                 Some(needs) => self.needs = needs,
                 None => self.needs_whole = true,

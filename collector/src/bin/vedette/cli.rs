@@ -47,6 +47,10 @@ pub(crate) enum Command {
     Findings(FindingsArgs),
     /// List batches that could not be stored, and replay them; for analysts, replaying for admins
     Quarantine(QuarantineArgs),
+    /// Check rules, and say what they would have hit
+    Rules(RulesArgs),
+    /// Turn what others have written into rules
+    Import(ImportArgs),
     /// Make, list and revoke API tokens
     Token(TokenArgs),
     /// Make a token that enrols a host
@@ -105,6 +109,58 @@ pub(crate) struct Within {
     /// Only this host: its name or id
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ImportFrom {
+    /// Tetragon's tracing policies (docs/tracing-policy.md): prints rules, and says on standard error what became of each part
+    TracingPolicy {
+        /// Policies, as YAML; - for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Write the rules into this file, which must not be there yet
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct RulesArgs {
+    #[command(subcommand)]
+    pub(crate) command: RulesCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Say what is wrong with rules, and where each can be decided
+    Check {
+        /// Files of rules (docs/rules.md); - for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Say what rules would have hit: hosts, programs, first and last, over time, and a sample
+    DryRun {
+        /// Files of rules (docs/rules.md); - for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        within: Within,
+        /// How many of the events to show, the newest first
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        sample: u32,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 #[derive(Args)]
@@ -341,7 +397,13 @@ pub(crate) enum EnrollTokenCommand {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<AuditCommand>,
+    /// Not before: 15m, 24h, 7d, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
     /// How many entries at most, the newest first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: u32,
@@ -350,6 +412,18 @@ pub(crate) struct AuditArgs {
     pub(crate) cursor: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Follow the chain of entries from the first to the last, and say where it is broken
+    Verify {
+        /// An end of the chain that an earlier verification printed, NUMBER:DIGEST: shows a log that was written anew
+        #[arg(long, value_name = "HEAD")]
+        noted: Option<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 #[derive(Args, Clone)]

@@ -12,8 +12,10 @@ mod export;
 mod findings;
 mod home;
 mod hosts;
+mod import;
 mod output;
 mod quarantine;
+mod rules;
 mod search;
 mod status;
 mod table;
@@ -69,6 +71,8 @@ async fn run(cli: Cli) -> anyhow::Result<Found> {
         Command::Status(args) => status::run(&connect, args).await,
         Command::Findings(args) => findings::run(&connect, args).await,
         Command::Quarantine(args) => quarantine::run(&connect, args).await,
+        Command::Rules(args) => rules::run(&connect, args).await,
+        Command::Import(args) => import::run(args),
         Command::Token(args) => token::run(&connect, args).await,
         Command::EnrollToken(args) => enroll_token::run(&connect, args).await,
         Command::Up(args) => up::run(args).await,

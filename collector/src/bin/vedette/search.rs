@@ -15,9 +15,9 @@ use crate::event_row;
 use crate::output;
 use crate::table::Table;
 
-mod histogram;
+pub(crate) mod histogram;
 mod lines;
-mod top;
+pub(crate) mod top;
 
 use lines::Lines;
 

@@ -108,6 +108,10 @@ impl Run {
             }
             Gather::Histogram { scale, counts } => (Answer::Histogram(scale.buckets(&counts)), None),
             Gather::Top(counts) => (Answer::Top(counts.finish(self.search.limit)), None),
+            Gather::Survey(survey) => {
+                let (hits, survey) = survey.finish();
+                (Answer::Survey(Box::new(survey(self.events(&mut reader, hits).await?))), None)
+            }
         };
         reader.close();
         Ok(Outcome { answer, cursor, stats: self.progress.stats() })

@@ -24,10 +24,24 @@ pub enum Gathering {
         /// The field.
         field: Field,
     },
+    /// All of that at once: a few events, how many there are over time, and on which hosts, by which programs and of which
+    /// kinds.
+    Survey {
+        /// In about so many stretches.
+        n_buckets: u32,
+    },
 }
 
 /// What a request asks for.
 pub(super) fn gathering(request: &Request) -> Result<Gathering, RequestError> {
+    if let Some(n) = request.survey {
+        return match (request.histogram, &request.top) {
+            (None, None) => {
+                Ok(Gathering::Survey { n_buckets: bounded("number of buckets", n, MAX_BUCKETS)? })
+            }
+            _ => Err(RequestError::Combination("a survey has a histogram and top values already")),
+        };
+    }
     match (request.histogram, &request.top) {
         (Some(_), Some(_)) => Err(RequestError::Combination("histogram and top exclude each other")),
         (Some(n), None) => {

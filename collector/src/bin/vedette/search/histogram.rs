@@ -10,7 +10,7 @@ use crate::table::{Table, cut, whole};
 const BAR_COLUMNS: u64 = 50;
 
 /// Prints the buckets (`start`, `count`) and returns how many events they count.
-pub(super) fn show(buckets: &[Value], output: Output) -> anyhow::Result<u64> {
+pub(crate) fn show(buckets: &[Value], output: Output) -> anyhow::Result<u64> {
     let count = |bucket: &Value| bucket.get("count").and_then(Value::as_u64).unwrap_or(0);
     let total = buckets.iter().map(count).sum();
     if output == Output::Json {

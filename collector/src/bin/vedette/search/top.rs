@@ -8,7 +8,7 @@ use crate::output;
 use crate::table::{Table, cut, whole};
 
 /// Prints the values (`value`, `count`) and returns how many events they count.
-pub(super) fn show(values: &[Value], output: Output) -> anyhow::Result<u64> {
+pub(crate) fn show(values: &[Value], output: Output) -> anyhow::Result<u64> {
     let count = |value: &Value| value.get("count").and_then(Value::as_u64).unwrap_or(0);
     if output == Output::Json {
         for value in values {

@@ -1,0 +1,3 @@
+//! What others have written, as rules. Pure.
+
+pub mod tracing_policy;
