@@ -10,6 +10,7 @@
 //!
 //! Every kernel decides the same; which kinds of event it shows is another question.
 
+use crate::event::Kind;
 use crate::field::Field;
 use crate::predicate::{Options, Predicate};
 use crate::query::{Hint, Node, Query, QueryError, Span, Term, Tree};
@@ -86,13 +87,7 @@ pub struct Decision {
 /// When the text is no query, when a kernel cannot decide it, when no event can ever match it, or when it takes more than
 /// [`MAX_ROWS`]. Columns are counted in characters of `text`.
 pub fn decide(text: &str) -> Result<Decision, QueryError> {
-    let mut decision = all(text).map_err(Undecided::error)?;
-    for row in &mut decision.rows {
-        row.kinds = row.kinds.iter().filter(|kind| !is_always_shipped(*kind)).collect();
-    }
-    decision.rows.retain(|row| !row.kinds.is_empty());
-    decision.rows = row::merge(decision.rows);
-    Ok(decision)
+    of_text(text, |kind| !is_always_shipped(kind)).map_err(Undecided::error)
 }
 
 /// Why a kernel does not decide a query.
@@ -125,11 +120,16 @@ impl Undecided {
 /// # Errors
 /// As [`decide`], and whether a predicate in user space could decide it.
 pub fn all(text: &str) -> Result<Decision, Undecided> {
-    let query = Query::parse(text).map_err(Undecided::Never)?;
-    of_query(&query).map_err(|undecided| undecided.at_column_of(text))
+    of_text(text, |_| true)
 }
 
-fn of_query(query: &Query) -> Result<Decision, Undecided> {
+fn of_text(text: &str, is_decided: fn(Kind) -> bool) -> Result<Decision, Undecided> {
+    let query = Query::parse(text).map_err(Undecided::Never)?;
+    of_query(&query, is_decided).map_err(|undecided| undecided.at_column_of(text))
+}
+
+/// Rows for the kinds of event that are to be decided.
+fn of_query(query: &Query, is_decided: fn(Kind) -> bool) -> Result<Decision, Undecided> {
     let predicate = Predicate::compile(query, &Options::default()).map_err(Undecided::Never)?;
     let hints = predicate.hints().to_vec();
     let (found, span) = match &query.root {
@@ -144,6 +144,7 @@ fn of_query(query: &Query) -> Result<Decision, Undecided> {
     }
     for row in &mut possible {
         calls::only_named(row).map_err(|fault| Undecided::Beyond(fault.error(span)))?;
+        row.kinds = row.kinds.iter().filter(|kind| is_decided(*kind)).collect();
     }
     possible.retain(|row| !row.kinds.is_empty());
     let rows = row::merge(possible);

@@ -1,7 +1,6 @@
 //! Rules: what is wrong with one, and what it would have hit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State as AxumState;
 use serde::{Deserialize, Serialize};
@@ -11,13 +10,11 @@ use wire::rule::Decider;
 
 use super::error::ErrorBody;
 use super::extract::Json as JsonBody;
-use super::{ApiError, State};
+use super::{ApiError, State, search};
 use crate::rules::{Coverage, Problem, Written, file};
-use crate::search::{Answer, Outcome, Progress, Request, Search, Survey};
+use crate::search::{Answer, Outcome, Request, Search, Survey};
 use crate::store::{StoreError, size};
 
-/// How long a dry-run of one rule may take.
-const MAX_TIME: Duration = Duration::from_secs(50);
 /// Stretches of its histogram.
 const BUCKETS: u32 = 60;
 /// Events that are shown of what it would have hit, where the caller does not say.
@@ -198,15 +195,11 @@ async fn one(
     oldest: Option<wire::time::WallTime>,
 ) -> Result<Json, ApiError> {
     let fleet = state.search.fleet().await?;
-    let search = Search::new(request, &fleet, super::now().wall())?;
-    let (since, until) = search.range();
-    let search = Arc::new(state.search.narrowed(search).await?);
-    let progress: Arc<Progress> = Arc::default();
-    let running = state.search.run(search, Arc::clone(&fleet), Arc::clone(&progress));
-    let Ok(outcome) = tokio::time::timeout(MAX_TIME, running).await else {
-        return Err(super::search::too_slow(MAX_TIME, progress.reached()));
-    };
-    let Outcome { answer, stats, .. } = outcome?;
+    let wanted = Search::new(request, &fleet, super::now().wall())?;
+    let (since, until) = wanted.range();
+    let wanted = Arc::new(state.search.narrowed(wanted).await?);
+    let outcome = search::run(state, wanted, Arc::clone(&fleet), Arc::default(), search::MAX_TIME).await?;
+    let Outcome { answer, stats, .. } = outcome;
     let Answer::Survey(survey) = answer else {
         return Err(ApiError::internal("a survey came to something else"));
     };
@@ -216,9 +209,6 @@ async fn one(
     let host = |(id, n): (Json, u64)| {
         let name = id.as_str().and_then(|id| id.parse().ok()).map(|id| fleet.name(id));
         json!({ "id": id, "name": name, "count": n })
-    };
-    let values = |top: crate::search::Top| -> Vec<Json> {
-        top.values.into_iter().map(|(value, n)| json!({ "value": value, "count": n })).collect()
     };
     let n_hosts = hosts.n_distinct;
     Ok(json!({
@@ -234,11 +224,11 @@ async fn one(
         "last": range.map(|(_, last)| last.to_string()),
         "coverage": { "whole": coverage.is_whole(), "gaps": coverage.gaps },
         "hosts": { "count": n_hosts, "in_scope": in_scope, "most": hosts.values.into_iter().map(host).collect::<Vec<_>>() },
-        "executables": { "count": executables.n_distinct, "most": values(executables) },
-        "actions": values(actions),
-        "histogram": histogram.iter().map(|b| json!({ "start": b.start.to_string(), "count": b.count })).collect::<Vec<_>>(),
+        "executables": { "count": executables.n_distinct, "most": search::counts_of_values(executables) },
+        "actions": search::counts_of_values(actions),
+        "histogram": search::counts_over_time(histogram),
         "sample": events.iter().map(|event| event.to_json()).collect::<Vec<_>>(),
-        "stats": super::search::stats(stats),
+        "stats": search::stats(stats),
     }))
 }
 

@@ -16,13 +16,13 @@ use super::extract;
 use super::lines::LINES;
 use super::{ApiError, State};
 use crate::access::Caller;
-use crate::search::{Answer, Fleet, Outcome, Progress, Request, Search, Stats};
+use crate::search::{Answer, Bucket, Fleet, Outcome, Progress, Request, Search, Stats, Top};
 
 mod lines;
 mod refused;
 
 /// How long a search may take whose answer comes at once; one that streams may take longer.
-const MAX_TIME: Duration = Duration::from_secs(50);
+pub(super) const MAX_TIME: Duration = Duration::from_secs(50);
 /// Stretches of a histogram where the caller does not say how many.
 const DEFAULT_BUCKETS: u32 = 60;
 
@@ -172,7 +172,7 @@ async fn answer(
     Ok(extract::Json(page(outcome, hints)).into_response())
 }
 
-async fn run(
+pub(super) async fn run(
     state: &State,
     search: Arc<Search>,
     fleet: Arc<Fleet>,
@@ -188,7 +188,7 @@ async fn run(
     }
 }
 
-pub(super) fn too_slow(most: Duration, reached: Option<WallTime>) -> ApiError {
+fn too_slow(most: Duration, reached: Option<WallTime>) -> ApiError {
     let reached = reached.map_or(String::new(), |time| format!("; it had come back to {time}"));
     let message = format!("the search took longer than {} s{reached}", most.as_secs());
     ApiError::new(axum::http::StatusCode::GATEWAY_TIMEOUT, "too_slow", message)
@@ -209,22 +209,28 @@ fn page(outcome: Outcome, hints: Vec<String>) -> Page {
     match outcome.answer {
         Answer::Events(events) => page.events = Some(events.iter().map(|event| event.to_json()).collect()),
         Answer::Histogram(buckets) => {
-            let body = |bucket: crate::search::Bucket| BucketBody {
-                start: bucket.start.to_string(),
-                count: bucket.count,
-            };
-            page.histogram = Some(buckets.into_iter().map(body).collect());
+            page.histogram = Some(counts_over_time(buckets));
         }
         Answer::Top(top) => {
             page.stats.distinct = Some(top.n_distinct);
             page.stats.approximate = top.is_approximate;
-            page.top =
-                Some(top.values.into_iter().map(|(value, count)| ValueBody { value, count }).collect());
+            page.top = Some(counts_of_values(top));
         }
         // Only a dry-run asks for one.
         Answer::Survey(_) => {}
     }
     page
+}
+
+/// How many events over time, as it is told.
+pub(super) fn counts_over_time(buckets: Vec<Bucket>) -> Vec<BucketBody> {
+    let body = |bucket: Bucket| BucketBody { start: bucket.start.to_string(), count: bucket.count };
+    buckets.into_iter().map(body).collect()
+}
+
+/// The most frequent values, as they are told.
+pub(super) fn counts_of_values(top: Top) -> Vec<ValueBody> {
+    top.values.into_iter().map(|(value, count)| ValueBody { value, count }).collect()
 }
 
 /// What a search took, as it is told.

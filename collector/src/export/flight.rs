@@ -20,10 +20,8 @@ struct Inner {
     free: Vec<u32>,
     finished: Vec<Finished>,
     failure: Option<Failure>,
-    /// Records that were refused together with others: which of them is to blame is found by sending each alone.
-    suspects: Vec<(u32, u32)>,
-    /// Records that were refused alone, and why.
-    refused: Vec<(u32, u32, String)>,
+    /// Records that were refused, by slot and their number in it. Which of several is to blame is found by sending each alone.
+    doubts: Vec<(u32, u32, Doubt)>,
     n_records: usize,
     n_bytes: usize,
     n_arrived: u64,
@@ -101,7 +99,7 @@ impl Flight {
                 }
                 Err(failure) => {
                     if failure.meaning == Meaning::Refused {
-                        inner.suspects.push((slot, record));
+                        inner.doubts.push((slot, record, Doubt::Suspect));
                     }
                     // The first says why; what follows is its consequence.
                     let known = inner.failure.get_or_insert_with(|| failure.clone());
@@ -113,7 +111,7 @@ impl Flight {
                 }
             };
             if let Some(failure) = &failed {
-                inner.refused.push((slot, record, failure.said.clone()));
+                inner.doubts.push((slot, record, Doubt::Refused(failure.said.clone())));
             }
             let Some(place) = inner.slots.get_mut(slot as usize) else { return };
             place.refused.extend(failed.map(|failure| (record, failure.said)));
@@ -147,12 +145,7 @@ impl Flight {
 
     /// Records that were refused, by slot and their number in it: together with others, or alone.
     pub(super) fn doubts(&self) -> Vec<(u32, u32, Doubt)> {
-        let inner = self.lock();
-        let suspects = inner.suspects.iter().map(|(slot, record)| (*slot, *record, Doubt::Suspect));
-        let refused = inner.refused.iter();
-        suspects
-            .chain(refused.map(|(slot, record, why)| (*slot, *record, Doubt::Refused(why.clone()))))
-            .collect()
+        self.lock().doubts.clone()
     }
 
     /// What is wrong, if something is.

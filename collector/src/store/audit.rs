@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use sqlx::postgres::PgRow;
-use sqlx::{Connection as _, PgExecutor, Postgres, Row as _, Transaction};
+use sqlx::{PgExecutor, Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
 use super::statements::{Statement, maintenance};
@@ -127,9 +127,8 @@ pub async fn before(
 /// # Errors
 /// When the database fails.
 pub async fn verify(conn: &mut Conn, noted: Option<Head>) -> Result<Walk, StoreError> {
-    let mut tx = conn.begin().await?;
     // Entries come meanwhile: up to here it is followed.
-    let row = sqlx::query(HEAD.sql).fetch_one(&mut *tx).await?;
+    let row = sqlx::query(HEAD.sql).fetch_one(&mut *conn).await?;
     let stored = Head {
         number: row.try_get::<i64, _>("number")?.unsigned_abs(),
         digest: digest(row.try_get("digest")?),
@@ -137,7 +136,7 @@ pub async fn verify(conn: &mut Conn, noted: Option<Head>) -> Result<Walk, StoreE
     let mut walk = Walk::new(noted);
     let mut after = 0;
     'pages: loop {
-        let rows = sqlx::query(AFTER.sql).bind(after).bind(PAGE).fetch_all(&mut *tx).await?;
+        let rows = sqlx::query(AFTER.sql).bind(after).bind(PAGE).fetch_all(&mut *conn).await?;
         for row in &rows {
             let record = record(row)?;
             if record.number.is_some_and(|number| number > stored.number) {
@@ -150,7 +149,6 @@ pub async fn verify(conn: &mut Conn, noted: Option<Head>) -> Result<Walk, StoreE
             break;
         }
     }
-    tx.commit().await?;
     walk.finish(stored);
     Ok(walk)
 }

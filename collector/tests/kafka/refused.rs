@@ -7,7 +7,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Error};
 use serde_json::Value;
-use vedette_collector::kafka::Setting;
+use vedette_collector::kafka::{Setting, Settings};
 use vedette_collector::listener::Outcome;
 use vedette_collector::store::Stamp;
 use vedette_collector::store::findings::{self, Found, Kind};
@@ -16,6 +16,16 @@ use crate::support::wall_clock;
 use crate::world::{World, settings};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+/// One broker with one topic, and a store that is exported to it.
+async fn cluster() -> (Cluster, World, Settings) {
+    let cluster = MockCluster::new(1).unwrap();
+    let world = World::new(1).await;
+    cluster.create_topic(&world.prefix, 1, 1).unwrap();
+    let mut settings = settings(&world.prefix, &cluster.bootstrap_servers());
+    settings.create = None;
+    (cluster, world, settings)
+}
 
 /// Refuses what comes next, and the first record that comes alone thereafter.
 fn refuse(cluster: &Cluster) {
@@ -53,13 +63,8 @@ async fn find(world: &World, about: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_finding_that_is_refused_is_listed_until_it_is_taken() {
-    let cluster = MockCluster::new(1).unwrap();
-    let bootstrap = cluster.bootstrap_servers();
-    let mut world = World::new(1).await;
-    let topic = world.prefix.clone();
-    cluster.create_topic(&topic, 1, 1).unwrap();
-    let mut settings = settings(&topic, &bootstrap);
-    settings.create = None;
+    let (cluster, mut world, settings) = cluster().await;
+    let (topic, bootstrap) = (world.prefix.clone(), settings.bootstrap.clone());
     let exporting = world.export(settings);
     world.store(10).await;
     world.exported().await;
@@ -92,13 +97,8 @@ async fn a_finding_that_is_refused_is_listed_until_it_is_taken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_is_refused_of_a_batch_that_was_stored_late_is_listed_and_the_others_come() {
     const N_LATE: u32 = 5;
-    let cluster = MockCluster::new(1).unwrap();
-    let bootstrap = cluster.bootstrap_servers();
-    let mut world = World::new(1).await;
-    let topic = world.prefix.clone();
-    cluster.create_topic(&topic, 1, 1).unwrap();
-    let mut settings = settings(&topic, &bootstrap);
-    settings.create = None;
+    let (cluster, mut world, mut settings) = cluster().await;
+    let (topic, bootstrap) = (world.prefix.clone(), settings.bootstrap.clone());
     // So that its records come in one request.
     settings.properties.insert("linger.ms".into(), Setting::Plain("300".into()));
     let exporting = world.export(settings);

@@ -31,12 +31,10 @@ pub(super) struct Loader<'a> {
 
 /// Whether this kernel lets programs follow its functions. It may load them and not attach one: arm64 before 6.4.
 enum Follows {
-    /// Whoever attaches a program sees.
-    Unasked,
+    /// It does, until attaching one shows otherwise.
+    Assumed,
     /// To be found out with the first such program; this is a trial, and nothing that it tells counts.
     Trial,
-    /// It does, as far as is known.
-    Yes,
     /// It does not, and why.
     No(String),
 }
@@ -44,7 +42,7 @@ enum Follows {
 impl<'a> Loader<'a> {
     pub(super) fn new(ebpf: Ebpf, btf: &'a Btf) -> Self {
         let (refused, loaded, in_place) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { ebpf, btf, refused, loaded, in_place, follows: Follows::Unasked }
+        Self { ebpf, btf, refused, loaded, in_place, follows: Follows::Assumed }
     }
 
     /// For a trial: of maps that nobody reads.
@@ -67,7 +65,7 @@ impl<'a> Loader<'a> {
         let is_loaded = self.loaded.contains(&hook.program);
         if is_loaded && follows_function(hook) && matches!(self.follows, Follows::Trial) {
             self.follows = match attach_and_detach(&mut self.ebpf, hook) {
-                Ok(()) => Follows::Yes,
+                Ok(()) => Follows::Assumed,
                 Err(error) => Follows::No(wire::cause::chain(&error)),
             };
         }

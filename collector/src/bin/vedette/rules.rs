@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use vedette_collector::escape;
+use vedette_collector::rules::file::MAX_BYTES;
 
 use crate::Found;
 use crate::cli::{Connect, Output, RulesArgs, RulesCommand};
@@ -16,9 +17,6 @@ use crate::output;
 use crate::table::{Table, cut, whole};
 
 mod dry_run;
-
-/// What the collector takes of one file, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
 
 pub(crate) async fn run(connect: &Connect, args: RulesArgs) -> anyhow::Result<Found> {
     let client = Client::new(connect)?;
@@ -126,13 +124,13 @@ pub(crate) fn shown(file: &Path) -> String {
 
 /// A file's text, as far as the collector would take it.
 pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
+    let (mut text, most) = (String::new(), MAX_BYTES as u64 + 1);
     let read = if file == Path::new("-") {
-        std::io::stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text)
+        std::io::stdin().lock().take(most).read_to_string(&mut text)
     } else {
-        std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+        std::fs::File::open(file).and_then(|file| file.take(most).read_to_string(&mut text))
     };
     read.with_context(|| format!("cannot read {}", shown(file)))?;
-    ensure!(text.len() as u64 <= MAX_BYTES, "{} has more than {MAX_BYTES} bytes: divide it", shown(file));
+    ensure!(text.len() <= MAX_BYTES, "{} has more than {MAX_BYTES} bytes: divide it", shown(file));
     Ok(text)
 }

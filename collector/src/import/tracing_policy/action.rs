@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use wire::rule::Action;
 
-use super::policy::text;
+use super::policy::{items, text};
 
 /// What a selector's actions come to.
 pub(super) struct Wanted {
@@ -16,8 +16,7 @@ const SIGKILL: i64 = 9;
 
 /// What a selector's actions come to: to be told, if it names none.
 pub(super) fn wanted(selector: &Json) -> Result<Wanted, String> {
-    let actions =
-        selector.get("matchActions").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+    let actions = items(selector, "matchActions");
     let mut wanted = Wanted { action: None, notes: Vec::new() };
     let mut is_silent = false;
     for action in actions {

@@ -362,57 +362,61 @@ pub(super) fn of_lsm(hook: &str) -> String {
     format!("security_{hook}")
 }
 
+/// What tells of one function.
+enum Told {
+    Place(&'static Place),
+    /// The system call of this name, by itself.
+    Call(String),
+}
+
 /// What tells of all these functions.
 pub(super) fn all(calls: &[String], item: &Json) -> Result<Means, String> {
-    let mut found: Option<Means> = None;
-    let mut named = Vec::new();
-    for call in calls {
-        let means = one(call, item)?;
-        match (&found, call_name(call, item)) {
-            (None, name) => {
-                named.extend(name);
-                found = Some(means);
+    let told: Result<Vec<Told>, String> = calls.iter().map(|call| one(call, item)).collect();
+    let (mut places, mut names): (Vec<&Place>, Vec<String>) = (Vec::new(), Vec::new());
+    for told in told? {
+        match told {
+            Told::Place(place) if !places.iter().any(|known| std::ptr::eq(*known, place)) => {
+                places.push(place)
             }
-            (Some(_), Some(name)) if !named.is_empty() => {
-                named.extend(Some(name).filter(|name| !named.contains(name)))
-            }
-            (Some(first), _) if *first == means => {}
-            _ => return Err("a list of functions that different events tell of".to_owned()),
+            Told::Call(name) if !names.contains(&name) => names.push(name),
+            Told::Place(_) | Told::Call(_) => {}
         }
     }
-    let mut means = found.ok_or("a list that is empty")?;
-    if named.len() > 1 {
-        means.base = format!("event.category:syscall and event.action:({})", named.join(" or "));
+    match (&places[..], &names[..]) {
+        ([Place { base, arguments, note, .. }], []) => Ok(Means {
+            base: (*base).to_owned(),
+            arguments: arguments.to_vec(),
+            note,
+            is_exec: *base == "event.action:exec",
+        }),
+        ([], [name]) => Ok(Means::of_calls(name.clone())),
+        ([], [_, ..]) => Ok(Means::of_calls(format!("({})", names.join(" or ")))),
+        ([], []) => Err("a list that is empty".to_owned()),
+        _ => Err("a list of functions that different events tell of".to_owned()),
     }
-    Ok(means)
 }
 
-fn one(call: &str, item: &Json) -> Result<Means, String> {
+impl Means {
+    fn of_calls(names: String) -> Self {
+        let base = format!("event.category:syscall and event.action:{names}");
+        Self { base, arguments: Vec::new(), note: "", is_exec: false }
+    }
+}
+
+fn one(call: &str, item: &Json) -> Result<Told, String> {
     let plain = plain(call);
-    let place =
-        PLACES.iter().find(|place| place.calls.contains(&call) || place.calls.contains(&plain.as_str()));
-    if let Some(place) = place {
-        let Place { base, arguments, note, .. } = place;
-        let is_exec = *base == "event.action:exec";
-        return Ok(Means { base: (*base).to_owned(), arguments: arguments.to_vec(), note, is_exec });
+    if let Some(place) = PLACES.iter().find(|place| place.calls.iter().any(|of| [call, &plain].contains(of)))
+    {
+        return Ok(Told::Place(place));
     }
-    if let Some(name) = call_name(call, item) {
-        let base = format!("event.category:syscall and event.action:{name}");
-        return Ok(Means { base, arguments: Vec::new(), note: "", is_exec: false });
-    }
-    Err(format!("no event tells of {call}: the sensor's places are fixed"))
-}
-
-/// The name of a system call that is told by itself, if this is one.
-fn call_name(call: &str, item: &Json) -> Option<String> {
     let is_call = item.get("syscall").and_then(Json::as_bool).unwrap_or(false)
-        || text(item, "subsystem") == "raw_syscalls"
-        || text(item, "subsystem") == "syscalls";
-    let plain = plain(call);
-    let name = plain.strip_prefix("sys_").filter(|_| is_call)?;
-    let is_known = Kind::known().any(|info| info.category == "syscall" && info.action == name);
-    let is_told = PLACES.iter().any(|place| place.calls.contains(&plain.as_str()));
-    (is_known && !is_told).then(|| name.to_owned())
+        || matches!(text(item, "subsystem"), "raw_syscalls" | "syscalls");
+    let name = plain.strip_prefix("sys_").filter(|_| is_call);
+    let is_known = |name: &&str| Kind::known().any(|info| info.category == "syscall" && info.action == *name);
+    match name.filter(is_known) {
+        Some(name) => Ok(Told::Call(name.to_owned())),
+        None => Err(format!("no event tells of {call}: the sensor's places are fixed")),
+    }
 }
 
 /// A system call's function without what architectures put before it.

@@ -109,9 +109,11 @@ fn of_hook(
         Ok(calls) => calls,
         Err(why) => return left(why),
     };
-    let one = Json::Array(vec![Json::Object(Map::new())]);
-    let selectors = item.get("selectors").filter(|all| all.as_array().is_some_and(|all| !all.is_empty()));
-    let selectors = selectors.unwrap_or(&one).as_array().map(Vec::as_slice).unwrap_or_default();
+    let everything = [Json::Object(Map::new())];
+    let selectors = match items(item, "selectors") {
+        [] => &everything,
+        selectors => selectors,
+    };
     let mut found = Vec::new();
     for (at, selector) in selectors.iter().enumerate() {
         let place = if selectors.len() > 1 { format!("{place}, selector {}", at + 1) } else { place.clone() };
@@ -168,13 +170,18 @@ fn when(
     Ok((all.join(" and "), notes))
 }
 
+/// The items of a list; none where there is no list.
+pub(super) fn items<'a>(value: &'a Json, key: &str) -> &'a [Json] {
+    value.get(key).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
 pub(super) fn text<'a>(value: &'a Json, key: &str) -> &'a str {
     value.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
 /// Lists of calls that a policy has for itself.
 mod lists {
-    use super::{Json, Map, text};
+    use super::{Json, Map, items, text};
 
     /// The calls that a name stands for: itself, or those of a list.
     pub(super) fn expanded(call: &str, spec: &Map<String, Json>) -> Result<Vec<String>, String> {
@@ -193,14 +200,12 @@ mod lists {
     }
 
     fn values(name: &str, spec: &Map<String, Json>) -> Result<Vec<String>, String> {
-        let lists = spec.get("lists").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-        let list = lists.iter().find(|list| text(list, "name") == name);
+        let mut lists = spec.get("lists").and_then(Json::as_array).into_iter().flatten();
+        let list = lists.find(|list| text(list, "name") == name);
         let list = list.ok_or_else(|| format!("list {name} is not there"))?;
         match text(list, "type") {
             "" | "syscalls" => {
-                let values =
-                    list.get("values").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-                Ok(values.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+                Ok(items(list, "values").iter().filter_map(Json::as_str).map(str::to_owned).collect())
             }
             kind => Err(format!("lists of type {kind}: the sensor's places are fixed")),
         }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::condition::{any, begins, ends, equal, none};
 use super::hook::{Meaning, Means};
-use super::policy::text;
+use super::policy::{items, text};
 
 /// Inode numbers of the namespaces that the kernel itself makes, where they are the same everywhere
 /// (include/linux/proc_ns.h).
@@ -27,19 +27,19 @@ pub(super) fn conditions(
 ) -> Result<(Vec<String>, Vec<String>), String> {
     let (mut conditions, mut notes) = (Vec::new(), Vec::new());
     for (key, value) in selector.as_object().into_iter().flatten() {
-        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
         let told: Told = match key.as_str() {
             "matchActions" => Ok(Vec::new()),
             "matchBinaries" => {
                 if means.is_exec {
                     notes.push("The image before the exec is that of the process that forked, process.parent.executable".to_owned());
                 }
-                each(items, |item| binaries(item, means.is_exec))
+                each(all, |item| binaries(item, means.is_exec))
             }
-            "matchArgs" => each(items, |argument| of_argument(means, item, argument)),
-            "matchNamespaces" => each(items, namespaces),
-            "matchCapabilities" => each(items, capabilities),
-            "matchPIDs" => each(items, pids),
+            "matchArgs" => each(all, |argument| of_argument(means, item, argument)),
+            "matchNamespaces" => each(all, namespaces),
+            "matchCapabilities" => each(all, capabilities),
+            "matchPIDs" => each(all, pids),
             other => Err(format!("{other} cannot be asked for")),
         };
         conditions.extend(told?);
@@ -73,8 +73,10 @@ fn each(items: &[Json], told: impl Fn(&Json) -> Told) -> Told {
 }
 
 fn values(item: &Json) -> Vec<String> {
-    let values = item.get("values").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-    values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+    items(item, "values")
+        .iter()
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        .collect()
 }
 
 fn binaries(item: &Json, is_exec: bool) -> Told {
@@ -130,8 +132,8 @@ fn of_argument(means: &Means, item: &Json, argument: &Json) -> Told {
 }
 
 fn of_kind(item: &Json, n: u64) -> String {
-    let arguments = item.get("args").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-    let argument = arguments.iter().find(|argument| argument.get("index").and_then(Json::as_u64) == Some(n));
+    let argument =
+        items(item, "args").iter().find(|argument| argument.get("index").and_then(Json::as_u64) == Some(n));
     argument.map_or("of no type", |argument| text(argument, "type")).to_owned()
 }
 
